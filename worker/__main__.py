@@ -1,0 +1,58 @@
+"""`python -m worker`: what `outdial worker` and `outdial doctor` run."""
+
+import click
+import structlog
+
+from worker import logs
+from worker.errors import ConfigurationError
+from worker.health import examine
+from worker.settings import Settings
+from worker.supervisor import Supervisor
+
+_MARKS = {"ok": "ok  ", "warning": "warn", "bad": "BAD "}
+
+
+@click.group()
+@click.option("--config", type=click.Path(), default=None, help="Settings file; else OUTDIAL_CONFIG names it.")
+@click.pass_context
+def main(context: click.Context, config: str | None) -> None:
+    """Run workers, or check that they could run."""
+    try:
+        settings = Settings.load(config)
+    except ConfigurationError as wrong:
+        click.echo(str(wrong), err=True)
+        raise SystemExit(2) from None
+    logs.set_up(settings.log_level)
+    context.obj = (config, settings)
+
+
+@main.command()
+@click.option("--processes", type=click.IntRange(1, 256), default=None, help="Worker processes.")
+@click.option("--concurrency", type=click.IntRange(1, 256), default=None, help="Calls placed at once by each.")
+@click.pass_obj
+def worker(loaded: tuple[str | None, Settings], processes: int | None, concurrency: int | None) -> None:
+    """Start worker processes and look after them until SIGTERM or Ctrl-C."""
+    config, settings = loaded
+    count = processes or settings.worker.processes
+    slots = concurrency or settings.worker.concurrency
+    grace_s = settings.worker.stop_grace_s
+    structlog.get_logger().info("starting", processes=count, concurrency=slots)
+    supervisor = Supervisor(config, processes=count, concurrency=slots, stop_grace_s=grace_s)
+    raise SystemExit(supervisor.run())
+
+
+@main.command()
+@click.pass_obj
+def doctor(loaded: tuple[str | None, Settings]) -> None:
+    """Check settings, Redis and PBXs; one line each, with what to do."""
+    _, settings = loaded
+    worst = 0
+    for finding in examine(settings):
+        advice = f"  -> {finding.advice}" if finding.advice else ""
+        click.echo(f"{_MARKS[finding.level]} {finding.subject}: {finding.text}{advice}")
+        worst = max(worst, 3 if finding.level == "bad" else 0)
+    raise SystemExit(worst)
+
+
+if __name__ == "__main__":
+    main(prog_name="outdial")

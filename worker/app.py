@@ -1,0 +1,123 @@
+"""Builds the Celery app: the only place Celery is configured, each setting with its reason."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from celery import Celery
+from kombu import Connection, Exchange, Queue
+
+from worker import tasks
+from worker.results import DIAL_TASK
+from worker.settings import Settings
+
+_STAND_IN = "00000000-0000-4000-8000-000000000000"
+
+
+def build_app(settings: Settings) -> Celery:
+    """
+    Return a Celery app for *settings*, with the tasks registered; nothing is connected yet.
+
+    The sources of the choices are measurements with Celery 5.7 and kombu 5.7; `docs/adr/0003-celery.md` tells
+    what each one prevents.
+    """
+    broker_url, broker_options = _broker(settings.redis_url)
+    result_url, result_options = _broker(settings.result_backend_url)
+    transport = _transport_options(settings.limits.visibility_timeout_s)
+    app = Celery("outdial", broker=broker_url, backend=result_url, set_as_current=False)
+    app.conf.update(
+        # One queue: a queue for each PBX drained eight times slower. No other queue springs up by a slip.
+        task_queues=[Queue(settings.queue, Exchange(settings.queue), routing_key=settings.queue)],
+        task_default_queue=settings.queue,
+        task_create_missing_queues=False,
+        # A message is acknowledged after its task, so a killed worker's messages come again; the claim makes
+        # sure that a message more never is a call more.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        # Both would run a task again, or stop it, just because a connection broke while it dialed.
+        task_retry_on_worker_lost=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # Redis may be away for long; the worker waits for it.
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        # JSON only: nothing is unpickled from a broker.
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        # Arguments have no place in results.
+        result_extended=False,
+        result_expires=settings.retain_s,
+        # A warm stop waits for calls under way; the supervisor's grace bounds it (worker.stop_grace_s).
+        worker_soft_shutdown_timeout=0,
+        enable_utc=True,
+        timezone="UTC",
+        # Our own logging is set up by the process that runs the worker.
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        # Visibility must be the same wherever a process may restore messages, Flower's included.
+        broker_transport_options={**transport, **broker_options},
+        result_backend_transport_options={**transport, **result_options},
+        visibility_timeout=settings.limits.visibility_timeout_s,
+        redis_socket_timeout=10,
+        redis_socket_connect_timeout=5,
+        redis_socket_keepalive=True,
+        redis_backend_health_check_interval=25,
+        redis_max_connections=128,
+        # A repeated command is a command executed twice.
+        redis_retry_on_timeout=False,
+    )
+    tasks.register(app)
+    return app
+
+
+def _transport_options(visibility_timeout_s: int) -> dict[str, Any]:
+    return {
+        "visibility_timeout": visibility_timeout_s,
+        # Messages of killed workers are looked for every 10 s * 3.
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 3,
+        # No priorities in the broker: the hopper has them, and one list is one list.
+        "priority_steps": [0],
+        "socket_timeout": 10,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+        "max_connections": 128,
+    }
+
+
+def _broker(url: str) -> tuple[str, dict[str, Any]]:
+    """Return *url* as Celery takes it, and what it needs besides: a sentinel's master name goes apart."""
+    if not url.startswith("sentinel://"):
+        return url, {}
+    hosts = url.replace(",sentinel://", ";sentinel://").replace(",", ";sentinel://")
+    master = "mymaster"
+    for pair in urlsplit(hosts.split(";")[-1]).query.split("&"):
+        name, _, value = pair.partition("=")
+        master = value if name == "master" else master
+    return hosts.replace(f"?master={master}", ""), {"master_name": master}
+
+
+def dial_message(app: Celery) -> str:
+    """
+    Return the Celery message of one dial job, with @ID@ and @TAG@ in place of job id and delivery tag.
+
+    The pacer's script pushes it for each job it releases. Celery and kombu make it themselves, over an
+    in-memory broker, so it is whatever the installed versions send; only the body is left as plain text, which
+    kombu reads as well as base64, for the id to be put in.
+    """
+    name = app.conf.task_default_queue
+    queue = Queue(name, Exchange(name), routing_key=name)
+    message = app.amqp.create_task_message(_STAND_IN, DIAL_TASK, (_STAND_IN,), {}, argsrepr=f"('{_STAND_IN}',)", kwargsrepr="{}")
+    with Connection("memory://") as connection, connection.channel() as channel:
+        bound = queue(channel)
+        bound.declare()
+        app.amqp.send_task_message(
+            connection.Producer(), DIAL_TASK, message, exchange=bound.exchange, routing_key=name, declare=[bound]
+        )
+        sent = channel._get(name)  # the raw message as the broker holds it; kombu has no public way to it
+        body = channel.decode_body(sent["body"], sent["properties"].pop("body_encoding"))
+        sent["body"] = body.decode() if isinstance(body, bytes) else body
+    sent["properties"]["delivery_tag"] = "@TAG@"
+    return json.dumps(sent).replace(_STAND_IN, "@ID@")

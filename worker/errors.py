@@ -1,0 +1,170 @@
+"""
+Every error the dialer raises, branching by what the caller may do.
+
+    DialerError
+    ├─ InputRefused            the caller's input is wrong; nothing was stored
+    │  └─ KeyConflict          the key is taken by another job
+    ├─ AttemptFailed           one attempt at a call; says whether the phone may have rung
+    │  ├─ NotPlaced            it certainly did not ring
+    │  │  ├─ TryLater          worth another attempt
+    │  │  │  ├─ Unreachable    nothing was sent; costs no attempt
+    │  │  │  └─ TokenRefused   log in again and repeat; costs no attempt
+    │  │  └─ NeverTry          another attempt would fail the same way
+    │  └─ OutcomeUnknown       it may have rung; look first, never blindly redial
+    │     └─ PbxSaidFailed     the PBX itself answered Failed, with a code that proves nothing
+    ├─ PbxClosed               this PBX takes no calls for now; the job waits
+    ├─ CallNotPlaced           how a failed job looks to whoever asked for its result
+    │  ├─ CallOutcomeUnknown   the same for a job that may have rung
+    │  └─ CallWithdrawn        the same for a cancelled, expired or refused one
+    ├─ ServiceUnreachable      Redis (or another service) does not answer
+    └─ ConfigurationError      stop at start, not at the first call
+"""
+
+from typing import Any
+
+
+class DialerError(Exception):
+    """Something the dialer knows about went wrong."""
+
+
+class InputRefused(DialerError):
+    """
+    The input is wrong; each sentence names a field, its value and what would be right.
+
+    Args:
+        problems: One sentence each, at least one.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "; ".join(self.problems)
+
+
+class KeyConflict(InputRefused):
+    """The key already belongs to a job with other contents; use a new key for a new job."""
+
+
+class AttemptFailed(DialerError):
+    """
+    One attempt did not end in a placed call.
+
+    Args:
+        errno: The PBX's code, or a word of ours where the PBX gave none.
+        error: One sentence without telephone number or token.
+    """
+
+    def __init__(self, errno: str, error: str) -> None:
+        super().__init__(errno, error)
+        self.errno = errno
+        self.error = error
+
+    def __str__(self) -> str:
+        return f"{self.errno}: {self.error}"
+
+
+class NotPlaced(AttemptFailed):
+    """The phone certainly did not ring."""
+
+
+class TryLater(NotPlaced):
+    """The PBX cannot take the call now; another attempt may succeed."""
+
+
+class ExtensionBusy(TryLater):
+    """The extension is in another call; its whole lane waits."""
+
+
+class PbxDown(TryLater):
+    """No request reached the PBX (refused, unknown host, connect time-out, TLS) or its API service is off."""
+
+
+class TokenRefused(TryLater):
+    """The PBX does not know the token any more; log in once and repeat."""
+
+
+class NeverTry(NotPlaced):
+    """The PBX refused this call for good."""
+
+
+class OutcomeUnknown(AttemptFailed):
+    """The request was sent and its reply lost; the phone may be ringing."""
+
+
+class PbxSaidFailed(OutcomeUnknown):
+    """The PBX answered Failed with a code that does not say whether the call began."""
+
+
+class PbxClosed(DialerError):
+    """
+    The PBX takes no calls for now, for a reason that is not the job's.
+
+    Args:
+        seconds: How long, at most, until it is worth asking again.
+        reason: One sentence for the operator.
+    """
+
+    def __init__(self, seconds: float, reason: str) -> None:
+        super().__init__(seconds, reason)
+        self.seconds = seconds
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class CallNotPlaced(DialerError):
+    """
+    The job ended without a call.
+
+    Args:
+        sentence: What happened, for a person: `errno: error`.
+        result: The `DialResult` as a dict of plain values.
+    """
+
+    def __init__(self, sentence: str, result: dict[str, Any]) -> None:
+        super().__init__(sentence, result)
+        self.result = result
+
+    @property
+    def errno(self) -> str | None:
+        """The PBX's code, or a word of ours where the PBX gave none."""
+        return self.result.get("errno")
+
+    @property
+    def error(self) -> str | None:
+        """One sentence saying what happened."""
+        return self.result.get("error")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class CallOutcomeUnknown(CallNotPlaced):
+    """The phone may have rung; nobody has said so yet."""
+
+
+class CallWithdrawn(CallNotPlaced):
+    """The job was cancelled, ran out of time or was refused by a rule before any call."""
+
+
+class ServiceUnreachable(DialerError):
+    """A service the dialer cannot work without does not answer."""
+
+
+class ConfigurationError(DialerError):
+    """
+    The settings cannot work; every problem is listed, one sentence each.
+
+    Args:
+        problems: One sentence each, at least one.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)

@@ -1,0 +1,124 @@
+"""Whether everything a worker needs is there and set up so that nothing is lost: `outdial doctor`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import redis
+
+from worker.errors import AttemptFailed, PbxClosed, TokenRefused
+from worker.hopper import KILL_SWITCH, Hopper, Token
+from worker.pbx import Device, PbxSession, adapter_for
+from worker.settings import PbxSettings, Settings, redis_host
+
+# Clocks further apart than this make due times and logs confusing; nothing unsafe, for Redis's clock decides.
+_CLOCK_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor: *level* is ok, warning or bad; *advice* is what to do, empty if nothing."""
+
+    level: str
+    subject: str
+    text: str
+    advice: str = ""
+
+
+def redis_problem(client: "redis.Redis") -> str | None:
+    """
+    Return why this Redis must not hold jobs, with what to set, or None.
+
+    Raises:
+        redis.exceptions.RedisError: If it cannot be asked at all.
+    """
+    policy = client.info("memory").get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        return f"Redis may throw jobs away (maxmemory-policy is {policy}); set maxmemory-policy noeviction"
+    return None
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Yield one finding for each thing looked at, in the order in which an operator would look."""
+    yield Finding("ok", "settings", f"{len(settings.pbx)} PBXs: {', '.join(settings.pbx) or 'none'}")
+    if not settings.pbx:
+        yield Finding("bad", "settings", "no PBX", "add a [pbx.NAME] section")
+    hopper = Hopper.from_settings(settings)
+    try:
+        yield from _redis(hopper, settings)
+    except redis.RedisError as error:
+        place = redis_host(settings.redis_url)
+        yield Finding("bad", "redis", f"{place} does not answer ({type(error).__name__})", "start it, or set redis_url")
+        return
+    for name, pbx in settings.pbx.items():
+        yield from _pbx(hopper, settings, name, pbx)
+
+
+def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
+    client = hopper.client
+    server = client.info("server")
+    version = server.get("valkey_version") or server.get("redis_version")
+    yield Finding("ok", "redis", f"{redis_host(settings.redis_url)} answers, version {version}")
+    if client.info("persistence").get("aof_enabled"):
+        yield Finding("ok", "persistence", "append-only file is on")
+    else:
+        yield Finding(
+            "warning", "persistence", "append-only file is off: a restart loses jobs", "set appendonly yes"
+        )
+    problem = redis_problem(client)
+    if problem:
+        yield Finding("bad", "eviction", *problem.split("; ", 1))
+    else:
+        yield Finding("ok", "eviction", "noeviction")
+    skew_s = abs(hopper.now() - datetime.now(UTC).timestamp())
+    if skew_s > _CLOCK_S:
+        yield Finding("warning", "clock", f"this host and Redis differ by {skew_s:.0f} s", "run a time service on both")
+    else:
+        yield Finding("ok", "clock", "this host and Redis agree")
+    slots = hopper.workers_alive()
+    if slots:
+        yield Finding("ok", "workers", f"{len(slots)} alive with {sum(slots.values())} slots")
+    else:
+        yield Finding("warning", "workers", "none is running", "start `outdial worker`")
+    if KILL_SWITCH in hopper.paused():
+        yield Finding("warning", "pause", "everything is paused", "`outdial resume --all` when dialing may go on")
+
+
+def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Iterator[Finding]:
+    subject = f"pbx {name}"
+    if name in hopper.paused():
+        yield Finding("warning", subject, "is paused", f"`outdial resume {name}` when dialing may go on")
+    if pbx.base_url.startswith("http://"):
+        yield Finding("warning", subject, "is asked without TLS", "use https in base_url")
+    elif not pbx.tls_verify:
+        yield Finding("warning", subject, "TLS is not verified", "set ca_file or tls_fingerprint")
+    try:
+        device = _device(hopper, settings, name, pbx)
+    except PbxClosed as closed:
+        yield Finding(
+            "bad", subject, f"{closed.reason}; next try in {closed.seconds:.0f} s", "check username and password"
+        )
+    except AttemptFailed as failed:
+        yield Finding("bad", subject, failed.error, "check base_url, api and TLS settings")
+    else:
+        text = "reachable, TLS and log-in in order" if device is None else f"log-in in order, {device.model} {device.firmware}"
+        yield Finding("ok", subject, text)
+        if device is not None:
+            yield Finding("ok", subject, f"its clock says {device.system_time}")
+
+
+def _device(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Device | None:
+    """Ask the PBX about itself with the shared token; a token it does not know is replaced once."""
+    # The workers' limits and blocks hold for the doctor too: a wrong password is tried once in ten minutes.
+    hopper.register(name, pbx)
+    adapter = adapter_for(name, pbx)
+    session = PbxSession(hopper, adapter, settings.retry)
+    token = session.token()
+    for _ in range(2):
+        if not isinstance(token, Token):
+            return None  # a worker is logging in at this moment
+        try:
+            return adapter.device(token.token)
+        except TokenRefused:
+            token = session.token(refused=token.generation)
+    return None

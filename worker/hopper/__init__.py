@@ -1,0 +1,39 @@
+"""All job records and lanes in Redis, and the Lua scripts that alone change them."""
+
+from worker.hopper.connection import connect
+from worker.hopper.hopper import (
+    KILL_SWITCH,
+    Back,
+    Claim,
+    Closed,
+    Ended,
+    Go,
+    Hopper,
+    LaneView,
+    Login,
+    NoToken,
+    NotYours,
+    PbxView,
+    Receipt,
+    Token,
+    Wait,
+)
+
+__all__ = [
+    "KILL_SWITCH",
+    "Back",
+    "Claim",
+    "Closed",
+    "Ended",
+    "Go",
+    "Hopper",
+    "LaneView",
+    "Login",
+    "NoToken",
+    "NotYours",
+    "PbxView",
+    "Receipt",
+    "Token",
+    "Wait",
+    "connect",
+]

@@ -1,0 +1,104 @@
+"""The Redis client of the hopper, and the scripts loaded on it."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+# A reply that takes longer is lost; the pacer's blocking read is shorter (see pacer.py).
+SOCKET_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 5
+
+
+def connect(url: str) -> "redis.Redis":
+    """
+    Return a client for *url*; nothing is sent before the first command.
+
+    The client repeats nothing by itself: redis-py's default of up to ten repeats once counted one INCR twice.
+    Our scripts may be repeated, and who calls them decides.
+
+    Args:
+        url: `redis://`, `rediss://`, Celery's `redis+socket://`, or
+            `sentinel://HOST:PORT/DB?master=NAME` (more sentinels after commas or semicolons).
+    """
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_timeout": False,
+        "max_connections": 512,
+    }
+    if url.startswith("sentinel://"):
+        return _behind_sentinels(url, options)
+    if url.startswith("redis+socket://"):  # Celery's spelling of a unix socket
+        parts = urlsplit(url)
+        url = urlunsplit(parts._replace(scheme="unix", query=parts.query.replace("virtual_host", "db")))
+        del options["socket_keepalive"]
+    return redis.Redis.from_url(url, **options)
+
+
+def _behind_sentinels(url: str, options: dict[str, Any]) -> "redis.Redis":
+    hosts: list[tuple[str, int]] = []
+    name, password, database = "mymaster", None, 0
+    for one in url.replace(",sentinel://", ";sentinel://").replace(",", ";sentinel://").split(";"):
+        parts = urlsplit(one)
+        hosts.append((parts.hostname or "127.0.0.1", parts.port or 26379))
+        password = parts.password or password
+        database = int(parts.path.strip("/") or database)
+        for pair in filter(None, parts.query.split("&")):
+            field, _, value = pair.partition("=")
+            name = value if field == "master" else name
+    sentinels = Sentinel(hosts, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
+    client: redis.Redis = sentinels.master_for(name, db=database, password=password, **options)
+    return client
+
+
+@cache
+def _source(name: str) -> str:
+    scripts = files("worker.hopper") / "scripts"
+    return (scripts / "shared.lua").read_text() + (scripts / f"{name}.lua").read_text()
+
+
+class Scripts:
+    """
+    Runs the named steps in `scripts/` on one server.
+
+    A server that has forgotten a script (restart, SCRIPT FLUSH, fail-over) is given it again: NOSCRIPT says
+    that nothing ran, so the repeat is safe.
+    """
+
+    def __init__(self, client: "redis.Redis", namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._shas: dict[str, str] = {}
+
+    def run(self, name: str, *args: str | float, extra_keys: tuple[str, ...] = ()) -> Any:
+        """
+        Run one step and return its reply.
+
+        Args:
+            name: File name under `scripts/`, without ending.
+            args: The script's ARGV.
+            extra_keys: KEYS after the namespace, which is always KEYS[1].
+
+        Raises:
+            redis.exceptions.RedisError: As the server or the connection gave it.
+        """
+        keys = (self._namespace, *extra_keys)
+        sha = self._shas.get(name)
+        if sha:
+            try:
+                return self._client.evalsha(sha, len(keys), *keys, *args)
+            except NoScriptError:
+                pass
+        self._shas[name] = self._client.script_load(_source(name))
+        return self._client.evalsha(self._shas[name], len(keys), *keys, *args)

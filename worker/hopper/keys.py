@@ -1,0 +1,70 @@
+"""Names of the Redis keys that Python reads; the scripts build theirs from the same map in `shared.lua`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """
+    Key names under one namespace.
+
+    Shapes and meanings stand at the top of `scripts/shared.lua`; only what is read outside a script is here.
+    """
+
+    namespace: str
+
+    def job(self, job_id: str) -> str:
+        """Hash: the record of one job."""
+        return f"{self.namespace}:job:{job_id}"
+
+    def lane(self, pbx: str, extid: str) -> str:
+        """Sorted set: jobs of one extension that may go now."""
+        return f"{self.namespace}:lane:{pbx}:{extid}"
+
+    def ring(self, pbx: str, rank: int) -> str:
+        """Sorted set: extensions whose first job has this rank, by the time they may ring next."""
+        return f"{self.namespace}:ring:{pbx}:{rank}"
+
+    def later(self, pbx: str) -> str:
+        """Sorted set: jobs whose time has not come, by due time."""
+        return f"{self.namespace}:later:{pbx}"
+
+    def released(self, pbx: str) -> str:
+        """Sorted set: jobs of one PBX handed to Celery."""
+        return f"{self.namespace}:released:{pbx}"
+
+    def lines(self, pbx: str) -> str:
+        """Sorted set: open calls of one PBX, by end of lease."""
+        return f"{self.namespace}:lines:{pbx}"
+
+    def pbx(self, pbx: str) -> str:
+        """Hash: limits and state of one PBX."""
+        return f"{self.namespace}:pbx:{pbx}"
+
+    def token(self, pbx: str) -> str:
+        """Hash: the shared login of one PBX."""
+        return f"{self.namespace}:token:{pbx}"
+
+    def end(self, job_id: str) -> str:
+        """Channel on which one job's end is told."""
+        return f"{self.namespace}:end:{job_id}"
+
+    @property
+    def paused(self) -> str:
+        """Set: paused PBXs, and * for the kill switch."""
+        return f"{self.namespace}:paused"
+
+    @property
+    def ended(self) -> str:
+        """Sorted set: ended jobs by the time they ended."""
+        return f"{self.namespace}:ended"
+
+    @property
+    def wake(self) -> str:
+        """List: one token when a sleeping pacer should look again."""
+        return f"{self.namespace}:wake"
+
+    @property
+    def workers(self) -> str:
+        """Hash: worker name to `slots|alive until`."""
+        return f"{self.namespace}:workers"

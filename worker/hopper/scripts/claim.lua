@@ -1,0 +1,76 @@
+-- claim: the last step before the POST; checks and takes everything together.
+-- KEYS[1] NS. ARGV: id, nonce of this claim, seconds until the claim counts as dead, longest wait the
+-- caller's slot may sleep (s), release_ttl_s, retain_s.
+-- Returns one of
+--   {'go', pbx, extid, outto, autoanswer, attempts, age_s, token, token generation}
+--       age_s counts from when the job could first go: enqueued_at or not_before
+--   {'login', pbx}      nothing taken; the PBX has no token and nobody is logging in
+--   {'wait', seconds}   nothing taken; sleep in the slot and claim again
+--   {'back', seconds}   back in its lane; the pacer brings it again
+--   {'ended', state, finished_at}   it expired just now
+--   {'not_yours', state or 'gone'}  another message of this job was faster, or it is over
+-- Twice with the same nonce: 'go' again, with nothing taken twice.
+local id, nonce = ARGV[1], ARGV[2]
+local dead_after_s, slot_wait_s, release_ttl_s = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local record = read(id, 'state', 'nonce', 'pbx', 'extid', 'expires_at', 'hold', 'attempts', 'outto',
+  'autoanswer', 'enqueued_at', 'not_before', 'rank', 'seq')
+
+local function go(attempts)
+  local token = redis.call('HMGET', key('token', record.pbx), 'token', 'generation')
+  local since = math.max(tonumber(record.enqueued_at), tonumber(record.not_before or 0))
+  return { 'go', record.pbx, record.extid, record.outto, record.autoanswer or 'no', attempts,
+    stamp(math.max(0, NOW - since)), token[1] or '', tonumber(token[2] or 0) }
+end
+
+if record.state == 'claimed' and record.nonce == nonce then return go(tonumber(record.attempts)) end
+if record.state ~= 'released' then return { 'not_yours', record.state or 'gone' } end
+if record.expires_at and tonumber(record.expires_at) <= NOW then
+  let_go(id, record)
+  return { 'ended', 'expired', end_job(id, record, 'expired', ARGV[6]) }
+end
+
+local function back(due)
+  back_to_lane(id, record, due)
+  return { 'back', stamp(math.max(0, due - NOW)) }
+end
+
+local limits = pbx_limits(record.pbx)
+if not limits then return back(NOW + 5) end
+if is_paused(record.pbx) or limits.closed_until > NOW then return back(0) end
+
+local wait = permit_wait(limits, 0)
+local lease = redis.call('ZSCORE', key('exts', record.pbx), record.extid)
+if lease and tonumber(lease) > NOW and not owns_extension(record) then
+  wait = math.max(wait, tonumber(lease) - NOW)
+end
+local lines = key('lines', record.pbx)
+redis.call('ZREMRANGEBYSCORE', lines, '-inf', NOW)
+local others = redis.call('ZCARD', lines) - (redis.call('ZSCORE', lines, id) and 1 or 0)
+if others >= limits.max_open_calls then
+  wait = math.max(wait, tonumber(redis.call('ZRANGE', lines, 0, 0, 'WITHSCORES')[2]) - NOW, 0.01)
+end
+if wait > slot_wait_s then return back(0) end
+local session = redis.call('HMGET', key('token', record.pbx), 'token', 'login_until')
+if not session[1] then
+  -- One slot logs in; the others are better used than by waiting for it.
+  if tonumber(session[2] or 0) > NOW then return back(NOW + 0.1) end
+  return { 'login', record.pbx }
+end
+if wait > 0 then return { 'wait', stamp(wait) } end
+
+local interval = permits(limits)
+redis.call('HSET', key('pbx', record.pbx), 'tat', stamp(math.max(tonumber(limits.tat or 0), NOW) + interval))
+leave_flight(id, record)
+redis.call('ZADD', key('claimed'), NOW + dead_after_s, id)
+local attempts = redis.call('HINCRBY', key('job', id), 'attempts', 1)
+redis.call('HSET', key('job', id), 'state', 'claimed', 'nonce', nonce, 'claimed_at', stamp(NOW))
+-- Should this process die now, the phone may be ringing: the leases outlast both claim and call.
+local until_at = NOW + dead_after_s + limits.open_call_s
+hold(id, record, until_at, until_at + limits.extension_rest_s)
+
+local starved = redis.call('GET', key('starved'))
+if starved and redis.call('ZCARD', key('released')) <= tonumber(starved) / 2 then
+  redis.call('DEL', key('starved'))
+  wake()
+end
+return go(attempts)

@@ -1,0 +1,17 @@
+-- heartbeat: a worker says it lives. KEYS[1] NS. ARGV: name, slots (0: it is leaving), ttl_s.
+-- Returns the slots of all workers alive. Safe to repeat.
+if ARGV[2] == '0' then
+  redis.call('HDEL', key('workers'), ARGV[1])
+else
+  redis.call('HSET', key('workers'), ARGV[1], ARGV[2] .. '|' .. stamp(NOW + tonumber(ARGV[3])))
+end
+local all, total = redis.call('HGETALL', key('workers')), 0
+for i = 1, #all, 2 do
+  local slots, alive_until = string.match(all[i + 1], '^(%d+)|([%d.]+)$')
+  if tonumber(alive_until) > NOW then
+    total = total + tonumber(slots)
+  else
+    redis.call('HDEL', key('workers'), all[i])
+  end
+end
+return total

@@ -1,0 +1,20 @@
+-- login_done: how a login went. KEYS[1] NS. ARGV: PBX, nonce, token or '', block_s, reason.
+-- With a token: it is everybody's from now on. Without: if block_s > 0 the PBX is closed that long, so
+-- that nobody logs in again before. Returns {generation}, or {-1} if the turn was no longer the caller's
+-- (a token is then thrown away; the PBX forgets it by itself). Safe to repeat.
+local pbx, nonce, token, block_s = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local home = key('token', pbx)
+local values = redis.call('HMGET', home, 'login_nonce', 'token', 'generation')
+if block_s > 0 then
+  redis.call('HSET', key('pbx', pbx), 'closed_until', stamp(NOW + block_s), 'closed_reason', ARGV[5])
+end
+if token ~= '' and values[2] == token then return { tonumber(values[3]) } end
+if values[1] ~= nonce then return { -1 } end
+redis.call('HDEL', home, 'login_nonce', 'login_until')
+if token == '' then
+  redis.call('HDEL', home, 'token')
+  return { tonumber(values[3] or 0) }
+end
+redis.call('HSET', home, 'token', token, 'since', stamp(NOW))
+redis.call('HDEL', key('pbx', pbx), 'closed_until', 'closed_reason')
+return { redis.call('HINCRBY', home, 'generation', 1) }

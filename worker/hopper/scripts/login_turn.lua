@@ -1,0 +1,27 @@
+-- login_turn: who may log in to a PBX. KEYS[1] NS.
+-- ARGV: PBX, generation of the token the caller cannot use (or -1 to take any), nonce, lease_s,
+-- shortest time between logins (s).
+-- NS:token:PBX holds: token, generation (+1 for each login), credentials, since (last login),
+-- login_nonce and login_until (the turn).
+-- Returns {'token', token, generation} | {'login', generation} | {'wait', seconds} | {'closed', seconds, reason}.
+-- Twice with the same nonce: the turn is still the caller's. If its holder dies, the turn ends by itself.
+local pbx, refused, nonce = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local lease_s, spacing_s = tonumber(ARGV[4]), tonumber(ARGV[5])
+local home = key('token', pbx)
+local values = redis.call('HMGET', home, 'token', 'generation', 'since', 'login_nonce', 'login_until')
+local token, generation = values[1], tonumber(values[2] or 0)
+if token and generation ~= refused then return { 'token', token, generation } end
+
+local closed = redis.call('HMGET', key('pbx', pbx), 'closed_until', 'closed_reason')
+if closed[1] and tonumber(closed[1]) > NOW then
+  return { 'closed', stamp(tonumber(closed[1]) - NOW), closed[2] or '' }
+end
+if values[4] and values[4] ~= nonce and tonumber(values[5]) > NOW then
+  return { 'wait', stamp(math.min(0.05, tonumber(values[5]) - NOW)) }
+end
+-- A token refused right after it was given: something else fights us for the session. Do not join in.
+local ready_at = tonumber(values[3] or 0) + spacing_s
+if ready_at > NOW then return { 'wait', stamp(ready_at - NOW) } end
+redis.call('HDEL', home, 'token')
+redis.call('HSET', home, 'login_nonce', nonce, 'login_until', stamp(NOW + lease_s))
+return { 'login', generation }

@@ -1,0 +1,43 @@
+-- put: new jobs into their lanes. KEYS[1] NS; ARGV[1] JSON list of jobs:
+--   {id, fingerprint or "", {field, value, field, value, …}}
+-- The fields hold at least pbx, extid, rank; not_before and expires_at are unix seconds.
+-- Returns a flat list, two items per job: 'new' | 'existing' | 'conflict', and the job's state.
+-- Twice with the same jobs: the second time finds them all 'existing'.
+local jobs = cjson.decode(ARGV[1])
+local answer = {}
+local due_now = false
+for _, job in ipairs(jobs) do
+  local id, fingerprint, fields = job[1], job[2], job[3]
+  local held = redis.call('HMGET', key('job', id), 'state', 'fingerprint')
+  if held[1] then
+    local same = fingerprint == '' or not held[2] or held[2] == fingerprint
+    answer[#answer + 1] = same and 'existing' or 'conflict'
+    answer[#answer + 1] = held[1]
+  else
+    local record = { seq = redis.call('INCR', key('seq')) }
+    for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
+    fields[#fields + 1] = 'seq'
+    fields[#fields + 1] = record.seq
+    fields[#fields + 1] = 'state'
+    fields[#fields + 1] = 'waiting'
+    fields[#fields + 1] = 'enqueued_at'
+    fields[#fields + 1] = stamp(NOW)
+    if fingerprint ~= '' then
+      fields[#fields + 1] = 'fingerprint'
+      fields[#fields + 1] = fingerprint
+    end
+    redis.call('HSET', key('job', id), unpack(fields))
+    if record.expires_at then redis.call('ZADD', key('expiry'), record.expires_at, id) end
+    local due = tonumber(record.not_before or 0)
+    if due > NOW then
+      enter_later(id, record, due)
+    else
+      enter_lane(id, record)
+    end
+    due_now = true
+    answer[#answer + 1] = 'new'
+    answer[#answer + 1] = 'waiting'
+  end
+end
+if due_now then wake() end
+return answer

@@ -1,0 +1,101 @@
+-- release: the pacer's step. Hands due jobs to Celery, fairly, and no more than can soon be claimed.
+-- KEYS[1] NS, KEYS[2] Celery's queue (a list). ARGV: most jobs now, most released at any time,
+-- lookahead_s, release_ttl_s, retain_s, message with @ID@ and @TAG@ in place of job id and delivery tag.
+-- State and message change in this one step: there is no moment at which a job is released but its
+-- message unsent. Returns {jobs released, seconds until there is something to do, or -1 for "when woken"}.
+-- Twice: releases what may go by then, which is what the pacer wants.
+local most, most_released = tonumber(ARGV[1]), tonumber(ARGV[2])
+local lookahead_s, release_ttl_s, retain_s = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local PROMOTE, VISITS = 50, 400
+
+if redis.call('SISMEMBER', key('paused'), '*') == 1 then return { 0, '-1' } end
+
+local function message_for(id)
+  local message = string.gsub(ARGV[6], '@TAG@', id .. '.' .. stamp(NOW))
+  return (string.gsub(message, '@ID@', id))
+end
+
+local function promote(pbx)
+  for _, id in ipairs(redis.call('ZRANGE', key('later', pbx), '-inf', NOW, 'BYSCORE', 'LIMIT', 0, PROMOTE)) do
+    redis.call('ZREM', key('later', pbx), id)
+    local record = read(id, 'state', 'pbx', 'extid', 'rank', 'seq')
+    if record.state == 'waiting' then enter_lane(id, record) end
+  end
+end
+
+-- The lane whose turn it is, or nil and the earliest time there is one.
+local function next_lane(pbx)
+  local soonest
+  for rank = 0, 2 do
+    local first = redis.call('ZRANGE', key('ring', pbx, rank), 0, 0, 'WITHSCORES')
+    if first[1] then
+      local at = tonumber(first[2])
+      if at <= NOW then return first[1] end
+      soonest = soonest and math.min(soonest, at) or at
+    end
+  end
+  return nil, soonest
+end
+
+local function release_job(pbx, extid)
+  local id = redis.call('ZPOPMIN', key('lane', pbx, extid))[1]
+  local record = read(id, 'state', 'pbx', 'extid', 'expires_at')
+  if record.state ~= 'waiting' then
+    place_lane(pbx, extid)
+    return 0
+  end
+  if record.expires_at and tonumber(record.expires_at) <= NOW then
+    end_job(id, record, 'expired', retain_s)
+    place_lane(pbx, extid)
+    return 0
+  end
+  redis.call('HSET', key('job', id), 'state', 'released')
+  redis.call('ZADD', key('released'), NOW, id)
+  redis.call('ZADD', key('released', pbx), NOW, id)
+  hold(id, record, NOW + release_ttl_s, NOW + release_ttl_s)
+  redis.call('LPUSH', KEYS[2], message_for(id))
+  return 1
+end
+
+-- One turn of one PBX. Returns jobs released and when to look at it again (nil: when something is put).
+local function visit(pbx)
+  local limits = pbx_limits(pbx)
+  if not limits then return 0, NOW + 5 end -- no worker knows this PBX yet
+  if is_paused(pbx) then return 0, nil end -- resume.lua brings it back
+  if limits.closed_until > NOW then return 0, limits.closed_until end
+  promote(pbx)
+  redis.call('ZREMRANGEBYSCORE', key('lines', pbx), '-inf', NOW)
+  if redis.call('ZCARD', key('lines', pbx)) >= limits.max_open_calls then
+    return 0, tonumber(redis.call('ZRANGE', key('lines', pbx), 0, 0, 'WITHSCORES')[2])
+  end
+  local wait = permit_wait(limits, redis.call('ZCARD', key('released', pbx)))
+  if wait > lookahead_s then return 0, NOW + wait - lookahead_s end
+  local extid, soonest = next_lane(pbx)
+  if extid then return release_job(pbx, extid), NOW end
+  local parked = redis.call('ZRANGE', key('later', pbx), 0, 0, 'WITHSCORES')[2]
+  if parked then soonest = math.min(soonest or math.huge, tonumber(parked)) end
+  return 0, soonest
+end
+
+local room = math.min(most, most_released - redis.call('ZCARD', key('released')))
+local released, visits = 0, 0
+while released < room and visits < VISITS do
+  local first = redis.call('ZRANGE', key('pbxs'), 0, 0, 'WITHSCORES')
+  -- A PBX just served comes back a microsecond behind the last, so each has its turn in this round.
+  if not first[1] or tonumber(first[2]) > NOW + 0.001 then break end
+  visits = visits + 1
+  local count, again_at = visit(first[1])
+  released = released + count
+  if again_at then
+    redis.call('ZADD', key('pbxs'), math.max(again_at, NOW + visits * 1e-6), first[1])
+  else
+    redis.call('ZREM', key('pbxs'), first[1])
+  end
+end
+
+if released >= room and room < most then
+  redis.call('SET', key('starved'), most_released, 'EX', 5) -- claim.lua wakes us at half of it
+  return { released, '-1' }
+end
+local first = redis.call('ZRANGE', key('pbxs'), 0, 0, 'WITHSCORES')
+return { released, first[1] and stamp(math.max(0, tonumber(first[2]) - NOW)) or '-1' }

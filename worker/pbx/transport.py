@@ -1,0 +1,266 @@
+"""
+One POST to a PBX, ending as a parsed reply or as an error that says whether anything was sent.
+
+`requests` cannot tell by itself: its ConnectionError and SSLError cover both "never sent" and "sent, then cut".
+So the connection notes when the first byte leaves. It repeats nothing, follows no redirect, uses no proxy, and
+its error texts never carry the URL, for the token is in it.
+"""
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+import time
+import warnings
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    InsecureRequestWarning,
+    NameResolutionError,
+    SSLError,
+)
+
+from worker.errors import AttemptFailed, NeverTry, OutcomeUnknown, PbxDown, TryLater
+from worker.settings import PbxSettings
+
+# A reply is some hundred bytes; the longest list of extensions stays far below.
+_MOST_REPLY_BYTES = 4 * 1024 * 1024
+# A connection idle for longer is not used again: the PBX may be closing it just as we send, which would look
+# like a lost reply. Under load connections are never idle that long.
+_KEEP_IDLE_S = 2.0
+_CONNECTIONS = 64
+
+
+class _Exchange:
+    """One request under way: whether a byte of it left, over which socket, and until when it may take."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.sent = False
+        self.socket: socket.socket | None = None
+
+
+_current = threading.local()  # .exchange: the calling thread's
+
+
+class _Noting:
+    """Mixed into urllib3's connections: notes the first byte sent, and refuses to reuse what lay idle."""
+
+    sock: socket.socket | None
+    _used_at = 0.0
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()  # type: ignore[attr-defined]  # of the connection this is mixed into
+        exchange: _Exchange = _current.exchange
+        exchange.socket = self.sock
+        exchange.sent = True
+        self._used_at = time.monotonic()
+        super().send(data)  # type: ignore[misc]  # of the connection this is mixed into
+
+    @property
+    def is_connected(self) -> bool:
+        fresh = time.monotonic() - self._used_at < _KEEP_IDLE_S
+        return fresh and bool(super().is_connected)  # type: ignore[misc]  # of the connection this is mixed into
+
+
+class _NotingHttp(_Noting, HTTPConnection):
+    pass
+
+
+class _NotingHttps(_Noting, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _NotingHttp
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _NotingHttps
+
+
+class _Adapter(HTTPAdapter):
+    """Requests' adapter with our connections, no repeats, and the pinned certificate if there is one."""
+
+    def __init__(self, fingerprint: str | None) -> None:
+        self._fingerprint = fingerprint
+        super().__init__(pool_connections=1, pool_maxsize=_CONNECTIONS, max_retries=Retry(0, read=False))
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        if self._fingerprint:
+            kwargs["assert_fingerprint"] = self._fingerprint
+        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+
+class _Watch:
+    """
+    Cuts exchanges that outlive their deadline: a reply dripping in would renew any socket time-out for ever.
+
+    One daemon thread for all of a process, looking four times a second at the few exchanges under way.
+    """
+
+    _LOOK_S = 0.25
+
+    def __init__(self) -> None:
+        self._open: dict[int, _Exchange] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, exchange: _Exchange) -> None:
+        _current.exchange = exchange
+        self._open[threading.get_ident()] = exchange  # one step under the GIL, as is the pop
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="reply-deadlines", daemon=True)
+                    self._thread.start()
+
+    def end(self) -> None:
+        self._open.pop(threading.get_ident(), None)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self._LOOK_S)
+            now = time.monotonic()
+            for exchange in list(self._open.values()):
+                if exchange.deadline < now and exchange.socket is not None:
+                    # The plain socket's shutdown, also under TLS: it only wakes the reader with an end of file.
+                    with contextlib.suppress(OSError):
+                        socket.socket.shutdown(exchange.socket, socket.SHUT_RDWR)
+
+
+_watch = _Watch()
+
+
+class Transport:
+    """POSTs JSON to one PBX over kept connections; safe to share between threads."""
+
+    def __init__(self, settings: PbxSettings) -> None:
+        self._timeout = (settings.connect_timeout_s, settings.read_timeout_s)
+        self._root = settings.base_url.rstrip("/")
+        pinned = settings.tls_fingerprint
+        self._verify: bool | str = settings.tls_verify and not pinned
+        if settings.ca_file:
+            self._verify = str(settings.ca_file)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(pinned.removeprefix("sha256:") if pinned else None)
+        self._session.mount(self._root, adapter)
+        if not self._verify:
+            # Said once by `doctor`, which is where somebody can act on it.
+            warnings.filterwarnings("ignore", category=InsecureRequestWarning)
+
+    def post(self, path: str, body: dict[str, str] | None = None, *, token: str = "") -> dict[str, Any]:
+        """
+        Send one request and return the JSON object of its reply.
+
+        Args:
+            path: Below `/api/`, such as `v1.0.0/login`.
+            body: Flat JSON fields; None sends none.
+            token: Goes into the query string, where the PBX wants it.
+
+        Raises:
+            PbxDown: Nothing was sent.
+            NeverTry: The PBX, or what stands in front of it, answered with a redirect or another 4xx.
+            TryLater: HTTP 429.
+            OutcomeUnknown: The request was sent and no readable reply came.
+        """
+        exchange = _Exchange(time.monotonic() + sum(self._timeout))
+        _watch.begin(exchange)
+        try:
+            return self._exchange(self._prepared(path, body, token), exchange)
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise _translated(error, exchange.sent) from None  # the cause's text may carry the token
+        finally:
+            _watch.end()
+
+    def _prepared(self, path: str, body: dict[str, str] | None, token: str) -> requests.PreparedRequest:
+        data = json.dumps(body).encode() if body is not None else b""
+        request = requests.PreparedRequest()
+        request.method = "POST"
+        query = f"?token={quote(token, safe='')}" if token else ""
+        request.url = f"{self._root}/api/{path}{query}"
+        request.headers = CaseInsensitiveDict(
+            {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(data)),
+                "Accept": "application/json",
+                "User-Agent": "outdial",
+            }
+        )
+        request.body = data
+        return request
+
+    def _exchange(self, request: requests.PreparedRequest, exchange: _Exchange) -> dict[str, Any]:
+        with self._session.send(
+            request, timeout=self._timeout, verify=self._verify, proxies={}, allow_redirects=False, stream=True
+        ) as response:
+            if response.status_code != 200:
+                raise _of_status(response.status_code)
+            content = response.raw.read(_MOST_REPLY_BYTES, decode_content=True)
+            response.raw.drain_conn()
+        if time.monotonic() > exchange.deadline:
+            raise OutcomeUnknown("no_reply", "the PBX's reply took longer than the read time-out")
+        return _object(content)
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        reply = json.loads(content)
+    except (ValueError, RecursionError):
+        reply = None
+    if not isinstance(reply, dict):
+        raise OutcomeUnknown("unreadable", "the PBX's reply was not a JSON object")
+    return reply
+
+
+def _of_status(status: int) -> AttemptFailed:
+    errno = f"http_{status}"
+    if status == 429:
+        return TryLater(errno, "the PBX asked for fewer requests (HTTP 429)")
+    if 300 <= status < 400:
+        return NeverTry(errno, f"the PBX answered with a redirect (HTTP {status}); set base_url to its final address")
+    if 400 <= status < 500 and status != 408:
+        return NeverTry(errno, f"the PBX refused the request (HTTP {status}); check base_url and api")
+    return OutcomeUnknown(errno, f"the PBX answered with HTTP {status} and not with a result")
+
+
+def _translated(error: Exception, sent: bool) -> AttemptFailed:
+    if not sent:
+        return PbxDown("unreachable", f"the PBX could not be reached: {_kind(error)}")
+    if isinstance(error, requests.Timeout | TimeoutError):
+        return OutcomeUnknown("no_reply", "the PBX did not answer within the read time-out")
+    return OutcomeUnknown("reply_lost", "the connection broke before the PBX's reply came")
+
+
+def _kind(error: BaseException) -> str:
+    """Name what went wrong from the classes in the chain; their texts may hold the URL."""
+    chain: list[BaseException] = []
+    step: BaseException | None = error
+    while step is not None and step not in chain:
+        chain.append(step)
+        inner = getattr(step, "reason", None) or next((arg for arg in step.args if isinstance(arg, Exception)), None)
+        step = inner if isinstance(inner, BaseException) else step.__cause__ or step.__context__
+    for kinds, words in (
+        ((NameResolutionError, socket.gaierror), "its name is not known"),
+        ((ConnectionRefusedError,), "connection refused"),
+        ((requests.ConnectTimeout, ConnectTimeoutError), "connect time-out"),
+        ((ssl.SSLCertVerificationError,), "its TLS certificate is not trusted; give ca_file or tls_fingerprint"),
+        ((requests.exceptions.SSLError, SSLError, ssl.SSLError), "TLS failed; check ca_file or tls_fingerprint"),
+    ):
+        if any(isinstance(link, kinds) for link in chain):
+            return words
+    return "no connection"

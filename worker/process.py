@@ -1,0 +1,134 @@
+"""One worker process: Celery with a threads pool, and our threads beside it."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+import click
+import redis
+import structlog
+from celery import Celery, bootsteps
+
+from worker import logs
+from worker.app import build_app, dial_message
+from worker.dialing import Dialing
+from worker.errors import ConfigurationError
+from worker.health import redis_problem
+from worker.hopper import Hopper
+from worker.pacer import Pacer
+from worker.recovery import Sweeper
+from worker.results import Deliverer
+from worker.settings import Settings
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings, *, name: str, concurrency: int) -> int:
+    """
+    Work until SIGTERM or SIGINT, then let calls under way end, and return the exit code.
+
+    Args:
+        settings: Read once by the caller.
+        name: Celery's node name, unique among all workers.
+        concurrency: Calls placed at once.
+
+    Raises:
+        ConfigurationError: If this Redis would lose jobs.
+    """
+    hopper = Hopper.from_settings(settings)
+    _wait_for_a_safe_redis(hopper)
+    for pbx, limits in settings.pbx.items():
+        hopper.register(pbx, limits)
+    app = build_app(settings)
+    deliverer = Deliverer(app, hopper, name)
+    app.dialing = Dialing(hopper, settings, deliverer)
+    pacer = Pacer(hopper, queue=settings.queue, message=dial_message(app), name=name, slots=concurrency)
+    sweeper = Sweeper(hopper, deliverer)
+    app.steps["worker"].add(_step(app, pacer, sweeper, deliverer))
+    worker = app.Worker(
+        hostname=name,
+        pool="threads",
+        concurrency=concurrency,
+        task_events=False,  # ours are sent in batches by the deliverer
+        without_gossip=True,
+        without_mingle=True,
+        loglevel="WARNING",
+        optimization="fair",
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _step(app: Celery, pacer: Pacer, sweeper: Sweeper, deliverer: Deliverer) -> type[bootsteps.StartStopStep]:
+    class DialerThreads(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+        """Our threads start before the first message and stop around the last: pacing first, delivery last."""
+
+        # Above the pool in the order of stopping: no release, no long sleep while the calls under way end.
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, worker: Any) -> None:
+            deliverer.start()
+            sweeper.start()
+            pacer.start()
+            log.info("worker_ready", worker=worker.hostname, slots=worker.concurrency)
+
+        def stop(self, worker: Any) -> None:
+            pacer.stop()
+            sweeper.stop()
+            app.dialing.stopping.set()
+            # The pool's own stop comes only now, so what its calls came to must still find a deliverer.
+            worker.pool.stop()
+            deliverer.stop()
+            log.info("worker_stopped", worker=worker.hostname)
+
+    return DialerThreads
+
+
+def _wait_for_a_safe_redis(hopper: Hopper) -> None:
+    """A worker started before its Redis waits; one whose Redis would lose jobs does not start."""
+    told = False
+    while True:
+        try:
+            problem = redis_problem(hopper.client)
+        except redis.AuthenticationError as error:
+            raise ConfigurationError([f"redis_url: Redis refused the login ({type(error).__name__}); check it"]) from None
+        except redis.ConnectionError as error:
+            if not told:
+                log.warning("redis_away", thread="start", error=type(error).__name__)
+            told = True
+            threading.Event().wait(0.5)
+            continue
+        if problem:
+            raise ConfigurationError([problem])
+        return
+
+
+def _stop_with_the_supervisor(pipe: int) -> None:
+    """A supervisor that was killed closes its end of the pipe: stop as if it had asked."""
+    os.read(pipe, 1)
+    log.warning("supervisor_lost")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@click.command("worker-process")
+@click.option("--config", type=click.Path(), default=None)
+@click.option("--name", required=True)
+@click.option("--concurrency", type=int, required=True)
+@click.option("--supervisor-pipe", type=int, default=None)
+def main(config: str | None, name: str, concurrency: int, supervisor_pipe: int | None) -> None:
+    """Run one worker process; started by `worker.supervisor`."""
+    try:
+        settings = Settings.load(config)
+        logs.set_up(settings.log_level)
+        if supervisor_pipe is not None:
+            threading.Thread(target=_stop_with_the_supervisor, args=(supervisor_pipe,), daemon=True).start()
+        raise SystemExit(run(settings, name=name, concurrency=concurrency))
+    except ConfigurationError as wrong:
+        click.echo(str(wrong), err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

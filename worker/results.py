@@ -1,0 +1,207 @@
+"""Delivers what came of jobs: to Celery's results backend, and to Flower as task events."""
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from celery import Celery, states
+from celery.backends.redis import RedisBackend
+
+from worker.errors import CallNotPlaced, CallOutcomeUnknown, CallWithdrawn
+from worker.hopper import Hopper
+from worker.jobs import DialResult, JobState
+
+log = structlog.get_logger()
+
+DIAL_TASK = "worker.tasks.dial"
+
+# Storing results and sending events one by one costs as much as the call itself (0.9 and 0.7-1.2 ms of CPU);
+# together every 25 ms they cost a fraction, and nobody sees the difference.
+_BATCH_S = 0.025
+_MOST_PER_BATCH = 500
+
+_WITHDRAWN = (JobState.CANCELLED, JobState.EXPIRED, JobState.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """One Celery event, kept until the next batch; *at* is unix seconds."""
+
+    type: str
+    job_id: str
+    at: float
+    fields: dict[str, Any]
+
+
+class Deliverer:
+    """
+    A thread that takes news of jobs from the dialing threads and passes it on in batches.
+
+    Nothing depends on it living: a result stays in the hopper's outbox until it has reached the results
+    backend, and a sweep gives it to another worker's deliverer. Delivering twice changes nothing.
+
+    Args:
+        app: For its results backend and its event exchange.
+        hopper: Whose outbox is emptied.
+        hostname: Celery's node name of this worker, shown by Flower.
+    """
+
+    def __init__(self, app: Celery, hopper: Hopper, hostname: str) -> None:
+        self._app = app
+        self._hopper = hopper
+        self._hostname = hostname
+        self._news: queue.SimpleQueue[DialResult | _Event | None] = queue.SimpleQueue()
+        self._began: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._run, name="results", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5) -> None:
+        """Deliver what is there and stop; what does not go out in time stays in the outbox."""
+        self._news.put(None)
+        self._thread.join(timeout_s)
+
+    def started(self, job_id: str, *, received_at: float) -> None:
+        """An attempt begins: Flower shows the job as started."""
+        now = time.time()
+        self._began[job_id] = now
+        self._news.put(_received(job_id, received_at))
+        self._news.put(_Event("task-started", job_id, now, {}))
+
+    def parked(self, job_id: str, reason: str) -> None:
+        """The job waits for another attempt: Flower shows a retry and why."""
+        self._began.pop(job_id, None)
+        self._news.put(_Event("task-retried", job_id, time.time(), {"exception": reason, "traceback": ""}))
+
+    def ended(self, result: DialResult) -> None:
+        """The job is over."""
+        self._news.put(result)
+
+    def _run(self) -> None:
+        with self._app.connection_for_write() as connection:
+            dispatcher = self._app.events.Dispatcher(
+                connection,
+                hostname=self._hostname,
+                buffer_group={"task"},
+                buffer_limit=10 * _MOST_PER_BATCH,
+            )
+            more = True
+            while more:
+                news, more = self._batch()
+                try:
+                    self._deliver(news, dispatcher)
+                except Exception as error:
+                    # Whatever a results backend may raise: the outbox still has the results, and a sweep
+                    # brings them again until the backend takes them.
+                    log.warning("results_put_off", error=type(error).__name__, jobs=len(news))
+
+    def _batch(self) -> tuple[list[DialResult | _Event], bool]:
+        batch: list[DialResult | _Event] = []
+        item = self._news.get()
+        if item is not None:
+            time.sleep(_BATCH_S)
+        while item is not None:
+            batch.append(item)
+            if len(batch) >= _MOST_PER_BATCH:
+                return batch, True
+            try:
+                item = self._news.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _deliver(self, news: Sequence[DialResult | _Event], dispatcher: Any) -> None:
+        results = [item for item in news if isinstance(item, DialResult)]
+        store(self._app, results)
+        for item in news:
+            for event in self._events_of(item) if isinstance(item, DialResult) else (item,):
+                dispatcher.send(event.type, uuid=event.job_id, timestamp=event.at, **event.fields)
+        dispatcher.flush()
+        self._hopper.delivered(results)
+
+    def _events_of(self, result: DialResult) -> list[_Event]:
+        assert result.finished_at is not None, "only ended jobs come here"
+        ended_at = result.finished_at.timestamp()
+        began_at = self._began.pop(result.job_id, None)
+        events = [] if began_at else [_received(result.job_id, result.enqueued_at.timestamp())]
+        # Flower sorts by time; a clock of ours behind Redis's must not put the end before the beginning.
+        at = max(ended_at, began_at or 0)
+        if result.state is JobState.PLACED:
+            fields: dict[str, Any] = {"result": _shown(result), "runtime": at - (began_at or at)}
+            return [*events, _Event("task-succeeded", result.job_id, at, fields)]
+        if result.state in _WITHDRAWN:
+            fields = {"terminated": False, "signum": None, "expired": result.state is JobState.EXPIRED}
+            return [*events, _Event("task-revoked", result.job_id, at, fields)]
+        fields = {"exception": f"{_error_of(result)!s}", "traceback": _shown(result)}
+        return [*events, _Event("task-failed", result.job_id, at, fields)]
+
+
+def store(app: Celery, results: Sequence[DialResult]) -> None:
+    """
+    Write results to the app's results backend under their job ids.
+
+    SUCCESS with the result as a dict; FAILURE with `CallNotPlaced` or `CallOutcomeUnknown`, REVOKED with
+    `CallWithdrawn`, each carrying a sentence and the same dict. Placed calls go to Redis in one round trip; the
+    rest takes Celery's own way, which never overwrites a SUCCESS.
+    """
+    backend = app.backend
+    placed = [result for result in results if result.state is JobState.PLACED]
+    if isinstance(backend, RedisBackend) and placed:
+        _store_placed_in_redis(backend, placed)
+        placed = []
+    for result in placed:
+        backend.store_result(result.job_id, result.plain(), states.SUCCESS)
+    for result in results:
+        if result.state is not JobState.PLACED:
+            state = states.REVOKED if result.state in _WITHDRAWN else states.FAILURE
+            backend.store_result(result.job_id, _error_of(result), state)
+
+
+def _store_placed_in_redis(backend: RedisBackend, placed: Sequence[DialResult]) -> None:
+    with backend.client.pipeline(transaction=False) as pipe:
+        for result in placed:
+            plain = result.plain()
+            meta = backend.encode(
+                {
+                    "status": states.SUCCESS,
+                    "result": plain,
+                    "traceback": None,
+                    "children": [],
+                    "date_done": plain["finished_at"],
+                    "task_id": result.job_id,
+                }
+            )
+            key = backend.get_key_for_task(result.job_id)
+            if backend.expires:
+                pipe.setex(key, backend.expires, meta)
+            else:
+                pipe.set(key, meta)
+            pipe.publish(key, meta)
+        pipe.execute()
+
+
+def _error_of(result: DialResult) -> CallNotPlaced:
+    kind = CallNotPlaced
+    if result.state is JobState.UNKNOWN:
+        kind = CallOutcomeUnknown
+    elif result.state in _WITHDRAWN:
+        kind = CallWithdrawn
+    return kind(result.sentence(), result.plain())
+
+
+def _received(job_id: str, at: float) -> _Event:
+    fields = {"name": DIAL_TASK, "args": f"('{job_id}',)", "kwargs": "{}", "retries": 0, "eta": None, "expires": None}
+    return _Event("task-received", job_id, at, fields)
+
+
+def _shown(result: DialResult) -> str:
+    """Return a result for Flower: metadata stays out, for a CRM may have put a telephone number there."""
+    shown = result.plain()
+    del shown["metadata"], shown["job_id"]
+    return ", ".join(f"{name}={value}" for name, value in shown.items() if value is not None)

@@ -1,0 +1,130 @@
+"""Retry decisions as values, and the tenacity policies they are made from; nothing here acts."""
+
+import threading
+from dataclasses import dataclass
+
+import redis
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_never,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+from tenacity.stop import stop_base
+from tenacity.wait import wait_base
+
+from worker.errors import (
+    AttemptFailed,
+    ExtensionBusy,
+    NeverTry,
+    OutcomeUnknown,
+    PbxDown,
+    TokenRefused,
+)
+from worker.jobs import JobState
+from worker.settings import RetrySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The job ends in this state."""
+
+    state: JobState
+    errno: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """
+    The job is tried again after *delay_s*, with a fresh permit.
+
+    `free` gives the attempt back; `rest_s` keeps the extension from other calls meanwhile.
+    """
+
+    delay_s: float
+    free: bool
+    rest_s: float
+    errno: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When to stop and how long to wait: two axes, each a tenacity object, combined in `decide`."""
+
+    stop: stop_base
+    wait: wait_base
+
+    @classmethod
+    def from_settings(cls, settings: RetrySettings) -> "RetryPolicy":
+        """Full jitter within an exponentially growing, capped interval (AWS Architecture Blog, 2015)."""
+        return cls(
+            stop=stop_after_attempt(settings.max_attempts) | stop_after_delay(settings.deadline_s),
+            wait=wait_random_exponential(multiplier=settings.base_s, max=settings.cap_s),
+        )
+
+    def decide(self, failure: AttemptFailed, *, attempts: int, age_s: float) -> Stop | Again:
+        """
+        Say what becomes of a job after a failed attempt.
+
+        Args:
+            failure: What the attempt came to; its class says what may be done.
+            attempts: Attempts so far that count, this one included; 1 or more.
+            age_s: Seconds since the job could first go.
+
+        Returns:
+            `Stop` for what must not or need not be tried again, else `Again`. A PBX that is down or does not
+            know our token is not the job's fault: that is tried again for as long as the job has time.
+        """
+        errno, error = failure.errno, failure.error
+        if isinstance(failure, OutcomeUnknown):
+            return Stop(JobState.UNKNOWN, errno, error)
+        if isinstance(failure, PbxDown | TokenRefused):
+            return Again(0, free=True, rest_s=0, errno=errno, error=error)
+        state = _as_tenacity_sees_it(attempts, age_s)
+        if isinstance(failure, NeverTry):
+            return Stop(JobState.FAILED, errno, error)
+        if self.stop(state):
+            return Stop(JobState.FAILED, errno, f"{error}; gave up after {attempts} attempts")
+        delay_s = self.wait(state)
+        rest_s = delay_s if isinstance(failure, ExtensionBusy) else 0
+        return Again(delay_s, free=False, rest_s=rest_s, errno=errno, error=error)
+
+
+def _as_tenacity_sees_it(attempts: int, age_s: float) -> RetryCallState:
+    """Attempts of one job happen in many processes; this is the loop tenacity would have seen in one."""
+    state = RetryCallState(Retrying(), None, (), {})
+    state.attempt_number = attempts
+    state.outcome_timestamp = state.start_time + age_s
+    return state
+
+
+# While Redis is away nobody dials, and nobody lets go of what is already known: the step is repeated with the
+# same arguments until it is answered, which every script allows.
+_REDIS_WAIT = wait_random_exponential(multiplier=0.05, max=1)
+_REDIS_AWAY = retry_if_exception_type(redis.RedisError)
+
+
+def until_redis_answers() -> Retrying:
+    """Repeat a step of the hopper until it is answered: for telling what has already happened."""
+    return Retrying(retry=_REDIS_AWAY, wait=_REDIS_WAIT, stop=stop_never, reraise=True)
+
+
+def until_redis_answers_or(stopping: threading.Event) -> Retrying:
+    """Repeat a step of the hopper until it is answered or the worker stops: for what can be left undone."""
+    return Retrying(retry=_REDIS_AWAY, wait=_REDIS_WAIT, stop=stop_when_event_set(stopping), reraise=True)
+
+
+def a_few_looks() -> Retrying:
+    """Repeat a question to the PBX that rings nobody, three times at most."""
+    return Retrying(
+        retry=retry_if_exception_type(AttemptFailed),
+        wait=wait_random_exponential(multiplier=0.2, max=1),
+        stop=stop_after_attempt(3),
+        reraise=True,
+    )

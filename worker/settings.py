@@ -1,0 +1,302 @@
+"""One frozen Settings, read once at start from a TOML file and the environment, and passed down."""
+
+import os
+import tomllib
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from worker.errors import ConfigurationError
+from worker.jobs import PBX_NAME
+
+CONFIG_VARIABLE = "OUTDIAL_CONFIG"
+DEFAULT_CONFIG = Path("outdial.toml")
+
+ApiName = Literal["yeastar-s-v1.0", "yeastar-s-v1.1", "yeastar-s-v2.0"]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PbxSettings(_Part):
+    """
+    One PBX: where it is, how to log in, how much it can take.
+
+    `calls_per_second` and `burst` are a promise over all workers and hosts: any sliding second holds at most
+    `calls_per_second + burst - 1` calls. `open_call_s` is how long a placed call keeps its line and extension
+    where no event tells its end; `extension_rest_s` comes on top for the extension.
+    """
+
+    api: ApiName
+    base_url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$")]
+    username: Annotated[str, Field(min_length=1)]
+    password: SecretStr | None = None
+    password_env: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    tls_fingerprint: Annotated[str, Field(pattern=r"^sha256:([0-9a-fA-F]{2}:?){32}$")] | None = None
+    tls_verify: bool = True
+    calls_per_second: Annotated[float, Field(gt=0, le=1000)] = 2.0
+    burst: Annotated[int, Field(ge=1, le=1000)] = 1
+    max_open_calls: Annotated[int, Field(ge=1)] = 8
+    open_call_s: Seconds = 60
+    extension_rest_s: Seconds = 2
+    connect_timeout_s: Annotated[float, Field(gt=0, le=10)] = 3
+    # 15 s at most, so that one attempt stays within `attempt_deadline_s` (measured with the Celery settings).
+    read_timeout_s: Annotated[float, Field(gt=0, le=15)] = 10
+
+    @model_validator(mode="after")
+    def _tls_is_said_once(self) -> Self:
+        said = [self.ca_file is not None, self.tls_fingerprint is not None, not self.tls_verify]
+        if sum(said) > 1:
+            raise ValueError("give one of ca_file, tls_fingerprint and tls_verify = false, not several")
+        return self
+
+    @property
+    def secret(self) -> str:
+        """The password itself, resolved when the settings were read."""
+        assert self.password is not None, "Settings.load resolves every password"
+        return self.password.get_secret_value()
+
+    def credentials_mark(self) -> str:
+        """Return 16 hex digits that change with address, user name or password, and tell none of them."""
+        return sha256("\0".join((self.base_url, self.username, self.secret)).encode()).hexdigest()[:16]
+
+
+class RetrySettings(_Part):
+    """
+    How often and how patiently a call is tried again.
+
+    `max_attempts` counts attempts that reached the PBX; a PBX that is down costs none. Waits grow from `base_s`,
+    doubling up to `cap_s`, with full jitter. Nothing is tried again `deadline_s` after the job's first due time.
+    Waits up to `slot_wait_s` are slept in the worker's slot; longer ones park the job.
+    """
+
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    base_s: PositiveSeconds = 1
+    cap_s: PositiveSeconds = 60
+    deadline_s: PositiveSeconds = 3600
+    slot_wait_s: Annotated[float, Field(ge=0, le=5)] = 0.5
+    # The PBX gets this long to show a call it began in spite of its Failed (30001, 20010).
+    look_after_s: Annotated[float, Field(ge=0, le=5)] = 1
+    # Longer than the PBX's own lock-out of 10 minutes, counted from our last attempt.
+    login_block_s: Annotated[float, Field(ge=600)] = 610
+
+
+class WorkerSettings(_Part):
+    """How many processes and slots, and how long they may take to stop."""
+
+    processes: Annotated[int, Field(ge=1, le=256)] = 2
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 16
+    stop_grace_s: PositiveSeconds = 35
+
+
+class FlowerSettings(_Part):
+    """Where Flower listens and who may look; without a password one is made up and shown at start."""
+
+    address: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 5555
+    username: str = "operator"
+    password: SecretStr | None = None
+    password_env: str | None = None
+    password_file: Path | None = None
+
+
+class TimeLimits(_Part):
+    """
+    The order that keeps a call from ringing twice.
+
+    `attempt_deadline_s` (no request of an attempt lives longer) < `claim_lease_s` (the holder acts no more)
+    < `claim_dead_s` (others call the outcome unknown). `release_ttl_s`: a released job nobody claimed goes back
+    to its lane. `visibility_timeout_s`: Celery's own redelivery, at least three deadlines away.
+    """
+
+    attempt_deadline_s: PositiveSeconds = 30
+    claim_lease_s: PositiveSeconds = 45
+    claim_dead_s: PositiveSeconds = 60
+    release_ttl_s: PositiveSeconds = 45
+    visibility_timeout_s: Annotated[int, Field(ge=60)] = 300
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.attempt_deadline_s < self.claim_lease_s < self.claim_dead_s:
+            raise ValueError("attempt_deadline_s < claim_lease_s < claim_dead_s must hold")
+        if not 3 * self.attempt_deadline_s < self.visibility_timeout_s:
+            raise ValueError("visibility_timeout_s must be more than 3 * attempt_deadline_s")
+        return self
+
+
+class Settings(BaseSettings):
+    """
+    Everything a process needs to know, frozen.
+
+    Any value may come from the environment: `OUTDIAL_REDIS_URL`, `OUTDIAL_PBX__HQ__BURST`. The environment wins
+    over the file. Secrets are named by `…_env` or `…_file` and never have to stand in the file.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="OUTDIAL_", env_nested_delimiter="__", hide_input_in_errors=True
+    )
+
+    redis_url: str = Field(pattern=r"^(rediss?|redis\+socket|sentinel)://", repr=False)
+    result_backend: str | None = Field(default=None, repr=False)
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")] = "outdial"
+    default_pbx: str | None = None
+    retain_s: Annotated[int, Field(ge=1)] = 7 * 86400
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    pbx: dict[Annotated[str, Field(pattern=PBX_NAME)], PbxSettings] = Field(default_factory=dict)
+    retry: RetrySettings = RetrySettings()
+    worker: WorkerSettings = WorkerSettings()
+    limits: TimeLimits = TimeLimits()
+    flower: FlowerSettings = FlowerSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, which comes in as the constructor's arguments."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _stops_after_its_deadline(self) -> Self:
+        if self.worker.stop_grace_s <= self.limits.attempt_deadline_s:
+            raise ValueError("worker.stop_grace_s must be more than limits.attempt_deadline_s")
+        if self.default_pbx is not None and self.default_pbx not in self.pbx:
+            raise ValueError(f"default_pbx: {self.default_pbx!r} is not one of the PBXs: {', '.join(self.pbx)}")
+        return self
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None) -> Self:
+        """
+        Read the settings.
+
+        Args:
+            path: The TOML file; None takes the one OUTDIAL_CONFIG names, else `outdial.toml` here if there is
+                one, else the environment alone.
+
+        Raises:
+            ConfigurationError: With one sentence for every problem at once.
+        """
+        file = _chosen_file(path)
+        content = _toml(file) if file else {}
+        folder = file.parent if file else Path.cwd()
+        if "redis_url" not in content and (shared := os.environ.get("REDIS_URL")):
+            content["redis_url"] = shared
+        problems: list[str] = []
+        _resolve_top_secrets(content, folder, problems)
+        try:
+            settings = cls(**content)
+        except ValidationError as refused:
+            raise ConfigurationError(problems + [_sentence(problem) for problem in refused.errors()]) from None
+        resolved = {
+            name: _with_files(pbx, folder, f"pbx.{name}", problems, required=True)
+            for name, pbx in settings.pbx.items()
+        }
+        flower = _with_files(settings.flower, folder, "flower", problems, required=False)
+        if problems:
+            raise ConfigurationError(problems)
+        return settings.model_copy(update={"pbx": resolved, "flower": flower})
+
+    @property
+    def result_backend_url(self) -> str:
+        """Where Celery results go: `result_backend`, or the jobs' own Redis."""
+        return self.result_backend or self.redis_url
+
+    @property
+    def queue(self) -> str:
+        """Celery's queue of released jobs."""
+        return f"{self.namespace}.dial"
+
+
+def _chosen_file(path: str | os.PathLike[str] | None) -> Path | None:
+    named = path or os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError([f"settings file {file}: {error.strerror}; name it by --config"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"settings file {file}: is not TOML: {error}"]) from None
+
+
+def _secret(variable: str | None, file: Path | None, name: str, problems: list[str]) -> str | None:
+    if variable:
+        value = os.environ.get(variable)
+        if not value:
+            problems.append(f"{name}_env: the environment variable {variable} is not set; set it to the secret")
+        return value
+    if file:
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            problems.append(f"{name}_file: {file}: {error.strerror}; give a readable file holding the secret")
+    return None
+
+
+def _resolve_top_secrets(content: dict[str, Any], folder: Path, problems: list[str]) -> None:
+    for name in ("redis_url", "result_backend"):
+        variable, file = content.pop(f"{name}_env", None), content.pop(f"{name}_file", None)
+        value = _secret(variable, _beside(folder, Path(file)) if file else None, name, problems)
+        if value:
+            content[name] = value
+
+
+def _beside(folder: Path, file: Path) -> Path:
+    """Relative files lie beside the settings file; a file only found here is taken from here."""
+    beside = folder / file
+    return file if not beside.exists() and file.exists() else beside
+
+
+_PartT = TypeVar("_PartT", PbxSettings, FlowerSettings)
+
+
+def _with_files(
+    part: _PartT, folder: Path, where: str, problems: list[str], *, required: bool
+) -> _PartT:
+    changes: dict[str, Any] = {}
+    password_file = _beside(folder, part.password_file) if part.password_file else None
+    secret = _secret(part.password_env, password_file, f"{where}.password", problems)
+    if secret:
+        changes["password"] = SecretStr(secret)
+    elif required and not (part.password or part.password_env or part.password_file):
+        problems.append(f"{where}.password: is missing; give password_env or password_file")
+    ca_file = getattr(part, "ca_file", None)
+    if ca_file:
+        changes["ca_file"] = _beside(folder, ca_file)
+        if not changes["ca_file"].is_file():
+            problems.append(f"{where}.ca_file: {ca_file} is not a file; give the PBX's certificate in PEM form")
+    return part.model_copy(update=changes)
+
+
+def _sentence(problem: Any) -> str:
+    where = ".".join(str(step) for step in problem["loc"] if step != "[key]")
+    if problem["type"] == "missing":
+        return f"{where}: is missing; set it in the settings file or the environment"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: is not a setting; look for a slip of the pen"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+def redis_host(url: str) -> str:
+    """Return *url* without user, password and options, fit for a log."""
+    parts = urlsplit(url)
+    place = f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
+    return f"{parts.scheme}://{place}"

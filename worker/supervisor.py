@@ -1,0 +1,115 @@
+"""`outdial worker`: starts worker processes, restarts those that die, stops them all within the grace."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from types import FrameType
+
+import structlog
+
+log = structlog.get_logger()
+
+# A process that dies at once is started again after 1, 2, 4, … at most 30 s.
+_RESTART_CAP_S = 30.0
+_LIVED_WELL_S = 60.0
+_EXIT_USAGE = 2
+
+
+class _Slot:
+    """One place for a worker process: who runs in it, and when the next may start."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started_at = 0.0
+        self.failures = 0
+        self.start_at = 0.0
+
+
+class Supervisor:
+    """
+    Runs *processes* workers of *concurrency* slots each until SIGTERM or SIGINT.
+
+    The first signal is passed on, and calls under way may end; a second one, or the end of *stop_grace_s*,
+    kills what is left: the hopper takes that like any other death of a worker.
+
+    Args:
+        config: Settings file for the processes; None as in `Settings.load`.
+        processes: How many, 1 or more.
+        concurrency: Slots per process.
+        stop_grace_s: From the first signal to the kill.
+    """
+
+    def __init__(self, config: str | None, *, processes: int, concurrency: int, stop_grace_s: float) -> None:
+        self._config = config
+        self._concurrency = concurrency
+        self._stop_grace_s = stop_grace_s
+        host = socket.gethostname()
+        # The supervisor's process id makes the names unique when several run on one host.
+        self._slots = [_Slot(f"dialer{n}.{os.getpid()}@{host}") for n in range(1, processes + 1)]
+        self._signals = 0
+        # Every child holds the reading end; our death closes the writing one, and they stop too.
+        self._pipe_read, self._pipe_write = os.pipe()
+
+    def run(self) -> int:
+        """Supervise until stopped; returns the exit code (2 if the processes refuse their settings)."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        for slot in self._slots:
+            self._start(slot)
+        code = 0
+        while not self._signals:
+            time.sleep(0.2)
+            for slot in self._slots:
+                if self._look_after(slot) == _EXIT_USAGE:
+                    code, self._signals = _EXIT_USAGE, 1
+        self._stop_all()
+        return code
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+
+    def _start(self, slot: _Slot) -> None:
+        command = [sys.executable, "-m", "worker.process", "--name", slot.name]
+        command += ["--concurrency", str(self._concurrency), "--supervisor-pipe", str(self._pipe_read)]
+        command += ["--config", self._config] if self._config else []
+        # A session of its own: Ctrl-C reaches the supervisor alone, which then decides.
+        slot.process = subprocess.Popen(command, pass_fds=(self._pipe_read,), start_new_session=True)
+        slot.started_at = time.monotonic()
+
+    def _look_after(self, slot: _Slot) -> int | None:
+        """Restart a dead process when its time has come; returns the exit code of one just found dead."""
+        now = time.monotonic()
+        if slot.process is None:
+            if now >= slot.start_at:
+                self._start(slot)
+            return None
+        code = slot.process.poll()
+        if code is None:
+            return None
+        slot.process = None
+        slot.failures = 1 if now - slot.started_at > _LIVED_WELL_S else slot.failures + 1
+        wait_s = min(_RESTART_CAP_S, 2.0 ** (slot.failures - 1))
+        slot.start_at = now + wait_s
+        log.error("worker_died", worker=slot.name, exit_code=code, restart_in_s=wait_s)
+        return code
+
+    def _stop_all(self) -> None:
+        alive = [slot.process for slot in self._slots if slot.process is not None]
+        for process in alive:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._stop_grace_s
+        while any(process.poll() is None for process in alive):
+            if self._signals > 1 or time.monotonic() > deadline:
+                log.error("workers_killed", reason="second signal" if self._signals > 1 else "grace is over")
+                for process in alive:
+                    process.kill()
+                break
+            time.sleep(0.05)
+        for process in alive:
+            process.wait()
+        os.close(self._pipe_write)
+        os.close(self._pipe_read)
