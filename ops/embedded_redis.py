@@ -113,7 +113,9 @@ class EmbeddedRedis:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise ServiceUnreachable(f"the folder {self.folder} is in use by another stack; stop it first") from None
+            raise ServiceUnreachable(
+                f"the folder {self.folder} is in use by another stack; stop it first"
+            ) from None
         return lock
 
     def _configuration(self) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
-from kombu import Connection, Exchange, Queue
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
 
 from worker import tasks
 from worker.results import DIAL_TASK
@@ -27,7 +28,7 @@ def build_app(settings: Settings) -> Celery:
     app = Celery("outdial", broker=broker_url, backend=result_url, set_as_current=False)
     app.conf.update(
         # One queue: a queue for each PBX drained eight times slower. No other queue springs up by a slip.
-        task_queues=[Queue(settings.queue, Exchange(settings.queue), routing_key=settings.queue)],
+        task_queues=[_queue(settings.queue)],
         task_default_queue=settings.queue,
         task_create_missing_queues=False,
         # A message is acknowledged after its task, so a killed worker's messages come again; the claim makes
@@ -71,6 +72,10 @@ def build_app(settings: Settings) -> Celery:
     return app
 
 
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name), routing_key=name)
+
+
 def _transport_options(visibility_timeout_s: int) -> dict[str, Any]:
     return {
         "visibility_timeout": visibility_timeout_s,
@@ -107,16 +112,22 @@ def dial_message(app: Celery) -> str:
     in-memory broker, so it is whatever the installed versions send; only the body is left as plain text, which
     kombu reads as well as base64, for the id to be put in.
     """
-    name = app.conf.task_default_queue
-    queue = Queue(name, Exchange(name), routing_key=name)
-    message = app.amqp.create_task_message(_STAND_IN, DIAL_TASK, (_STAND_IN,), {}, argsrepr=f"('{_STAND_IN}',)", kwargsrepr="{}")
+    queue = _queue(app.conf.task_default_queue)
+    message = app.amqp.create_task_message(
+        _STAND_IN, DIAL_TASK, (_STAND_IN,), {}, argsrepr=f"('{_STAND_IN}',)", kwargsrepr="{}"
+    )
     with Connection("memory://") as connection, connection.channel() as channel:
         bound = queue(channel)
         bound.declare()
         app.amqp.send_task_message(
-            connection.Producer(), DIAL_TASK, message, exchange=bound.exchange, routing_key=name, declare=[bound]
+            connection.Producer(),
+            DIAL_TASK,
+            message,
+            exchange=bound.exchange,
+            routing_key=queue.name,
+            declare=[bound],
         )
-        sent = channel._get(name)  # the raw message as the broker holds it; kombu has no public way to it
+        sent = channel._get(queue.name)  # the raw message as the broker holds it; kombu has no public way to it
         body = channel.decode_body(sent["body"], sent["properties"].pop("body_encoding"))
         sent["body"] = body.decode() if isinstance(body, bytes) else body
     sent["properties"]["delivery_tag"] = "@TAG@"

@@ -11,7 +11,15 @@ import structlog
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_never
 
 from worker import retries
-from worker.errors import AttemptFailed, OutcomeUnknown, PbxClosed, PbxDown, PbxSaidFailed, TokenRefused, TryLater
+from worker.errors import (
+    AttemptFailed,
+    OutcomeUnknown,
+    PbxClosed,
+    PbxDown,
+    PbxSaidFailed,
+    TokenRefused,
+    TryLater,
+)
 from worker.hopper import Back, Ended, Go, Hopper, NoToken, NotYours, Token, Wait
 from worker.jobs import DialResult, JobState
 from worker.pbx import Pbx, PbxSession, adapter_for
@@ -115,8 +123,8 @@ class Dialing:
         self._outlet.started(attempt.job_id, received_at=attempt.received_at)
         try:
             callid = self._dial(attempt, claim)
-        except AttemptFailed as failure:
-            failure = self._looked_at(failure, claim)
+        except AttemptFailed as failed:
+            failure = self._looked_at(failed, claim)
         else:
             self._finish(attempt, claim, JobState.PLACED, callid=callid)
             return None
@@ -215,13 +223,13 @@ class Dialing:
             return
         self._outlet.ended(result)
         tell = log.warning if state is JobState.UNKNOWN else log.info
-        tell(f"call_{state}", job_id=attempt.job_id, pbx=claim.pbx, attempt=claim.attempts, **facts)
+        tell("call_ended", state=str(state), job_id=attempt.job_id, pbx=claim.pbx, attempt=claim.attempts, **facts)
 
     def _tell_end(self, job_id: str) -> None:
         result = self._hopper.result(job_id)
         if result is not None:
             self._outlet.ended(result)
-            log.info(f"call_{result.state}", job_id=job_id, pbx=result.pbx)
+            log.info("call_ended", state=str(result.state), job_id=job_id, pbx=result.pbx)
 
     def _adapter(self, pbx: str) -> Pbx:
         adapter = self._adapters.get(pbx)

@@ -48,7 +48,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _redis(hopper, settings)
     except redis.RedisError as error:
         place = redis_host(settings.redis_url)
-        yield Finding("bad", "redis", f"{place} does not answer ({type(error).__name__})", "start it, or set redis_url")
+        yield Finding(
+            "bad", "redis", f"{place} does not answer ({type(error).__name__})", "start it, or set redis_url"
+        )
         return
     for name, pbx in settings.pbx.items():
         yield from _pbx(hopper, settings, name, pbx)
@@ -72,7 +74,9 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "eviction", "noeviction")
     skew_s = abs(hopper.now() - datetime.now(UTC).timestamp())
     if skew_s > _CLOCK_S:
-        yield Finding("warning", "clock", f"this host and Redis differ by {skew_s:.0f} s", "run a time service on both")
+        yield Finding(
+            "warning", "clock", f"this host and Redis differ by {skew_s:.0f} s", "run a time service on both"
+        )
     else:
         yield Finding("ok", "clock", "this host and Redis agree")
     slots = hopper.workers_alive()
@@ -96,12 +100,19 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
         device = _device(hopper, settings, name, pbx)
     except PbxClosed as closed:
         yield Finding(
-            "bad", subject, f"{closed.reason}; next try in {closed.seconds:.0f} s", "check username and password"
+            "bad",
+            subject,
+            f"{closed.reason}; next try in {closed.seconds:.0f} s",
+            "check username and password",
         )
     except AttemptFailed as failed:
         yield Finding("bad", subject, failed.error, "check base_url, api and TLS settings")
     else:
-        text = "reachable, TLS and log-in in order" if device is None else f"log-in in order, {device.model} {device.firmware}"
+        text = (
+            "reachable, TLS and log-in in order"
+            if device is None
+            else f"log-in in order, {device.model} {device.firmware}"
+        )
         yield Finding("ok", subject, text)
         if device is not None:
             yield Finding("ok", subject, f"its clock says {device.system_time}")

@@ -232,5 +232,7 @@ def _sentences(refused: ValidationError) -> list[str]:
         elif problem["type"] == "value_error":
             sentences.append(problem["msg"].removeprefix("Value error, "))
         else:
-            sentences.append(f"{field}: {shown(field, problem['input'])} is not right; {_WHAT_WOULD_BE_RIGHT[field]}")
+            sentences.append(
+                f"{field}: {shown(field, problem['input'])} is not right; {_WHAT_WOULD_BE_RIGHT[field]}"
+            )
     return sentences

@@ -93,7 +93,9 @@ def _wait_for_a_safe_redis(hopper: Hopper) -> None:
         try:
             problem = redis_problem(hopper.client)
         except redis.AuthenticationError as error:
-            raise ConfigurationError([f"redis_url: Redis refused the login ({type(error).__name__}); check it"]) from None
+            raise ConfigurationError(
+                [f"redis_url: Redis refused the login ({type(error).__name__}); check it"]
+            ) from None
         except redis.ConnectionError as error:
             if not told:
                 log.warning("redis_away", thread="start", error=type(error).__name__)

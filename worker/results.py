@@ -96,7 +96,7 @@ class Deliverer:
                 news, more = self._batch()
                 try:
                     self._deliver(news, dispatcher)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001
                     # Whatever a results backend may raise: the outbox still has the results, and a sweep
                     # brings them again until the backend takes them.
                     log.warning("results_put_off", error=type(error).__name__, jobs=len(news))
@@ -196,7 +196,14 @@ def _error_of(result: DialResult) -> CallNotPlaced:
 
 
 def _received(job_id: str, at: float) -> _Event:
-    fields = {"name": DIAL_TASK, "args": f"('{job_id}',)", "kwargs": "{}", "retries": 0, "eta": None, "expires": None}
+    fields = {
+        "name": DIAL_TASK,
+        "args": f"('{job_id}',)",
+        "kwargs": "{}",
+        "retries": 0,
+        "eta": None,
+        "expires": None,
+    }
     return _Event("task-received", job_id, at, fields)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.errors import ConfigurationError
@@ -142,7 +142,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="OUTDIAL_", env_nested_delimiter="__", hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        env_prefix="OUTDIAL_",
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,
     )
 
     redis_url: str = Field(pattern=r"^(rediss?|redis\+socket|sentinel)://", repr=False)
@@ -160,11 +164,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic's signature
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, which comes in as the constructor's arguments."""
         return env_settings, init_settings
@@ -267,9 +271,7 @@ def _beside(folder: Path, file: Path) -> Path:
 _PartT = TypeVar("_PartT", PbxSettings, FlowerSettings)
 
 
-def _with_files(
-    part: _PartT, folder: Path, where: str, problems: list[str], *, required: bool
-) -> _PartT:
+def _with_files(part: _PartT, folder: Path, where: str, problems: list[str], *, required: bool) -> _PartT:
     changes: dict[str, Any] = {}
     password_file = _beside(folder, part.password_file) if part.password_file else None
     secret = _secret(part.password_env, password_file, f"{where}.password", problems)

@@ -69,7 +69,7 @@ class Supervisor:
         self._stop_all()
         return code
 
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
 
     def _start(self, slot: _Slot) -> None:

@@ -23,9 +23,7 @@ class ExtensionsParameter(click.ParamType[tuple[str, ...]]):
 
     name = "EXT,.."
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """Return the extensions that the text names."""
         if isinstance(value, tuple):
             return value
@@ -55,9 +53,7 @@ SECONDS = click.FloatRange(min=0)
 @click.option("--no-outbound", type=EXTENSIONS, default="", help="Extensions that answer 100024.")
 @click.option("--ring-s", type=SECONDS, default=0.3, show_default=True, help="From ringing to answered.")
 @click.option("--talk-s", type=SECONDS, default=1.0, show_default=True, help="From answered to ended.")
-@click.option(
-    "--busy-errno", default="", help="Code for dialing a busy extension; default: Success, no ring."
-)
+@click.option("--busy-errno", default="", help="Code for dialing a busy extension; default: Success, no ring.")
 @click.option("--token-life-s", type=SECONDS, default=1800.0, show_default=True, help="Unused token's life.")
 @click.option("--login-lock-s", type=SECONDS, default=600.0, show_default=True, help="Lock after 5 wrong.")
 @click.option("--single-session", is_flag=True, help="A login kills the tokens before it.")
@@ -65,9 +61,7 @@ SECONDS = click.FloatRange(min=0)
 @click.option("--utc-offset-h", type=click.FloatRange(-12, 14), default=0.0, help="The PBX's time zone.")
 @click.option("--seed", type=int, help="Makes faults with a probability repeatable.")
 @click.option("--plain-http", is_flag=True, help="No TLS, for benchmarks; needs no --cert-dir.")
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True
-)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
 def command(
     *,
     port: int,

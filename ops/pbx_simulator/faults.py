@@ -38,9 +38,7 @@ from typing import Any, Final
 from ops.pbx_simulator.resources import RESOURCE_NAMES, resource_named
 
 EVERY_RESOURCE: Final = "*"
-COMMON_FIELDS: Final = frozenset(
-    {"kind", "resource", "extid", "outto", "after", "every", "probability", "times"}
-)
+COMMON_FIELDS: Final = frozenset({"kind", "resource", "extid", "outto", "after", "every", "probability", "times"})
 # kind: (fields it needs, further fields it takes)
 FIELDS_BY_KIND: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "errno": (frozenset({"errno"}), frozenset({"status_word", "ring"})),

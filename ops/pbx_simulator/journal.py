@@ -93,8 +93,6 @@ def rung_twice(
 def _ring(line: str, *, where: str) -> Ring:
     try:
         raw = json.loads(line)
-        return Ring(
-            t=float(raw["t"]), extid=str(raw["extid"]), outto=str(raw["outto"]), callid=str(raw["callid"])
-        )
+        return Ring(t=float(raw["t"]), extid=str(raw["extid"]), outto=str(raw["outto"]), callid=str(raw["callid"]))
     except (ValueError, KeyError, TypeError) as exc:
         raise ValueError(f"{where}: not a ring, expected an object with t, extid, outto and callid") from exc

@@ -71,7 +71,5 @@ def parse_extensions(text: str) -> tuple[str, ...]:
             raise ValueError(f"{part!r} is neither an extension of 1-10 digits nor a range such as 1000-1049")
         if not 0 <= int(last) - int(first) < 100_000:
             raise ValueError(f"{part!r} must run upwards and name at most 100000 extensions")
-        found.update(
-            dict.fromkeys(str(number).zfill(len(first)) for number in range(int(first), int(last) + 1))
-        )
+        found.update(dict.fromkeys(str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)))
     return tuple(found)

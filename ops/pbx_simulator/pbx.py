@@ -78,9 +78,7 @@ class ApiRequest:
         return value
 
 
-def parse_request(
-    *, method: str, version: str, path: str, token: str, body: bytes, client_ip: str
-) -> ApiRequest:
+def parse_request(*, method: str, version: str, path: str, token: str, body: bytes, client_ip: str) -> ApiRequest:
     """Take one HTTP request apart; nothing is refused here."""
     return ApiRequest(
         method=method,

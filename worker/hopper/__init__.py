@@ -1,14 +1,11 @@
 """All job records and lanes in Redis, and the Lua scripts that alone change them."""
 
-from worker.hopper.connection import connect
-from worker.hopper.hopper import (
-    KILL_SWITCH,
+from worker.hopper.answers import (
     Back,
     Claim,
     Closed,
     Ended,
     Go,
-    Hopper,
     LaneView,
     Login,
     NoToken,
@@ -18,6 +15,9 @@ from worker.hopper.hopper import (
     Token,
     Wait,
 )
+from worker.hopper.connection import connect
+from worker.hopper.hopper import Hopper
+from worker.hopper.looking import KILL_SWITCH
 
 __all__ = [
     "KILL_SWITCH",

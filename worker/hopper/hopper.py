@@ -1,138 +1,38 @@
 """The hopper: where jobs wait, and the only way anything about them changes."""
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import redis
 
 from worker.errors import InputRefused, KeyConflict
+from worker.hopper.answers import (
+    Back,
+    Claim,
+    Closed,
+    Ended,
+    Go,
+    Login,
+    NoToken,
+    NotYours,
+    Receipt,
+    Token,
+    Wait,
+)
 from worker.hopper.connection import Scripts, connect
-from worker.hopper.keys import Keys
+from worker.hopper.looking import KILL_SWITCH, Looking
 from worker.hopper.wake import WakeCall
-from worker.jobs import DialJob, DialResult, JobState, Priority
+from worker.jobs import DialJob, DialResult, JobState
 from worker.settings import PbxSettings, Settings, TimeLimits
 
 # Jobs per script call: long enough to be cheap, short enough (about 3 ms) not to hold others up.
 PUT_BATCH = 100
-KILL_SWITCH = "*"
 _RECORD_VERSION = "1"
 _DEFAULTS = {"autoanswer": "no", "on_unknown": "hold"}
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the hopper says of one job it was given: its id, its state, and whether it is new."""
-
-    id: str
-    state: JobState
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Go:
-    """
-    A claim: ring now.
-
-    `age_s` counts from when the job could first go. `token` is the PBX's shared token and `generation` counts its
-    logins. `attempts` includes this one.
-    """
-
-    pbx: str
-    extid: str
-    outto: str
-    autoanswer: str
-    attempts: int
-    age_s: float
-    token: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class NoToken:
-    """Nothing was taken; the PBX has no token and nobody is logging in."""
-
-    pbx: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing was taken; claim again in so many seconds without leaving the slot."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Back:
-    """The job is back in its lane; the pacer brings it when it may go."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The job ended while it was to be claimed: its time had run out."""
-
-    state: JobState
-    finished_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotYours:
-    """Another message of this job was faster, or the job is over, or there is no such job."""
-
-    state: str
-
-
-Claim = Go | NoToken | Wait | Back | Ended | NotYours
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A PBX's shared token and how many logins it is old."""
-
-    token: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """It is the caller's turn to log in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Nobody may log in for so many seconds."""
-
-    seconds: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LaneView:
-    """One extension's lane: how many jobs may go now, and how long the extension is still taken."""
-
-    extid: str
-    waiting: int
-    busy_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class PbxView:
-    """One PBX at a glance; `closed_s` is 0 unless something keeps it from taking calls."""
-
-    name: str
-    waiting: int
-    later: int
-    released: int
-    open_calls: int
-    paused: bool
-    closed_s: float
-    closed_reason: str
-    lanes: tuple[LaneView, ...]
-
-
-class Hopper:
+class Hopper(Looking):
     """
     All jobs of one installation.
 
@@ -143,8 +43,7 @@ class Hopper:
     def __init__(
         self, client: "redis.Redis", *, namespace: str, retain_s: int, limits: TimeLimits | None = None
     ) -> None:
-        self.client = client
-        self.keys = Keys(namespace)
+        super().__init__(client, namespace)
         self._scripts = Scripts(client, namespace)
         self._retain_s = retain_s
         self._limits = limits or TimeLimits()
@@ -187,7 +86,10 @@ class Hopper:
         """
         for start in range(0, len(jobs), PUT_BATCH):
             batch = [(job.job_id(), job) for job in jobs[start : start + PUT_BATCH]]
-            rows = [[job_id, job.fingerprint(without=relative) if job.key else "", _fields(job)] for job_id, job in batch]
+            rows = [
+                [job_id, job.fingerprint(without=relative) if job.key else "", _fields(job)]
+                for job_id, job in batch
+            ]
             answer = self._scripts.run("put", json.dumps(rows, separators=(",", ":")))
             for (job_id, job), word, state in zip(batch, answer[::2], answer[1::2], strict=True):
                 if word == "conflict":
@@ -330,7 +232,9 @@ class Hopper:
 
     # --- cleaning up and delivering --------------------------------------------------------------------------
 
-    def sweep(self, *, interval_s: float, undelivered_s: float, dead_error: str, most: int = 200) -> list[str] | None:
+    def sweep(
+        self, *, interval_s: float, undelivered_s: float, dead_error: str, most: int = 200
+    ) -> list[str] | None:
         """
         End what expired, take back what was lost, give up dead claims.
 
@@ -417,118 +321,6 @@ class Hopper:
             The token's generation, or -1 if the turn had passed to somebody else.
         """
         return int(self._scripts.run("login_done", pbx, nonce, token, block_s, reason)[0])
-
-    # --- looking ---------------------------------------------------------------------------------------------
-
-    def record(self, job_id: str) -> dict[str, str]:
-        """Return a job's record as stored, empty if there is none. Holds the telephone number."""
-        found: dict[str, str] = self.client.hgetall(self.keys.job(job_id))
-        return found
-
-    def result(self, job_id: str) -> DialResult | None:
-        """Return what is known of a job, final or not; None if there is no such job."""
-        return next(self.results([job_id]), None)
-
-    def results(self, job_ids: Sequence[str]) -> Iterator[DialResult]:
-        """Return what is known of several jobs in one round trip; unknown ids are left out."""
-        with self.client.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.hgetall(self.keys.job(job_id))
-            records = pipe.execute()
-        for job_id, record in zip(job_ids, records, strict=True):
-            if record.get("state"):
-                yield DialResult.from_record(job_id, record)
-
-    def ended_since(self, since: float, *, page: int = 500) -> Iterator[DialResult]:
-        """
-        Yield results of jobs that ended at or after *since* (unix seconds), oldest first.
-
-        Jobs that end meanwhile come too. Jobs whose record has expired are left out.
-        """
-        after, seen = since, set[str]()
-        while True:
-            found = self.client.zrange(
-                self.keys.ended, after, "+inf", byscore=True, withscores=True, offset=0, num=page + len(seen)
-            )
-            fresh = [(job_id, score) for job_id, score in found if job_id not in seen]
-            if not fresh:
-                return
-            yield from self.results([job_id for job_id, _ in fresh])
-            last = fresh[-1][1]
-            seen = {job_id for job_id, score in found if score == last}
-            after = last
-
-    def wait_for_end(self, job_id: str, timeout_s: float) -> DialResult | None:
-        """
-        Block until a job ends.
-
-        Returns:
-            Its result; after *timeout_s* whatever is known by then; None if there is no such job.
-        """
-        deadline = time.monotonic() + timeout_s
-        with self.client.pubsub(ignore_subscribe_messages=True) as channel:
-            channel.subscribe(self.keys.end(job_id))
-            while True:
-                result = self.result(job_id)
-                left = deadline - time.monotonic()
-                if result is None or result.state.is_final or left <= 0:
-                    return result
-                # The record is looked at again each second in case a message was lost with a connection.
-                channel.get_message(timeout=min(left, 1.0))
-
-    def paused(self) -> set[str]:
-        """Return the paused PBXs; `*` stands for the kill switch."""
-        return set(self.client.smembers(self.keys.paused))
-
-    def workers_alive(self) -> dict[str, int]:
-        """Return the slots of each worker that lives."""
-        now = self.now()
-        rows = (value.split("|") + [name] for name, value in self.client.hgetall(self.keys.workers).items())
-        return {name: int(slots) for slots, alive_until, name in rows if float(alive_until) > now}
-
-    def closed(self, pbx: str) -> tuple[float, str]:
-        """Return for how many seconds a PBX is closed (0: it is open) and why."""
-        until, reason = self.client.hmget(self.keys.pbx(pbx), "closed_until", "closed_reason")
-        left = float(until or 0) - self.now()
-        return (left, reason or "") if left > 0 else (0.0, "")
-
-    def view(self, pbx: str) -> PbxView:
-        """Return what waits and runs on one PBX, lane by lane."""
-        keys, now = self.keys, self.now()
-        with self.client.pipeline(transaction=False) as pipe:
-            for rank in range(len(Priority)):
-                pipe.zrange(keys.ring(pbx, rank), 0, -1, withscores=True)
-            pipe.zcard(keys.later(pbx))
-            pipe.zcard(keys.released(pbx))
-            pipe.zcount(keys.lines(pbx), now, "+inf")
-            *rings, later, released, lines = pipe.execute()
-        rows = sorted((extid, free_at) for ring in rings for extid, free_at in ring)
-        with self.client.pipeline(transaction=False) as pipe:
-            for extid, _ in rows:
-                pipe.zcard(keys.lane(pbx, extid))
-            counts = pipe.execute()
-        lanes = tuple(
-            LaneView(extid, count, max(0.0, free_at - now))
-            for (extid, free_at), count in zip(rows, counts, strict=True)
-        )
-        paused, (closed_s, reason) = self.paused(), self.closed(pbx)
-        return PbxView(
-            name=pbx,
-            waiting=sum(counts),
-            later=later,
-            released=released,
-            # A released job has its line reserved already.
-            open_calls=max(0, lines - released),
-            paused=bool(paused & {pbx, KILL_SWITCH}),
-            closed_s=closed_s,
-            closed_reason=reason,
-            lanes=lanes,
-        )
-
-    def now(self) -> float:
-        """Return the server's clock in unix seconds."""
-        seconds, microseconds = self.client.time()
-        return float(seconds) + float(microseconds) / 1e6
 
 
 def _fields(job: DialJob) -> list[str]:

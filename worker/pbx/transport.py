@@ -97,7 +97,7 @@ class _Adapter(HTTPAdapter):
         self._fingerprint = fingerprint
         super().__init__(pool_connections=1, pool_maxsize=_CONNECTIONS, max_retries=Retry(0, read=False))
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:  # noqa: FBT001, FBT002  requests' signature
         if self._fingerprint:
             kwargs["assert_fingerprint"] = self._fingerprint
         self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **kwargs)
@@ -183,7 +183,7 @@ class Transport:
         try:
             return self._exchange(self._prepared(path, body, token), exchange)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _translated(error, exchange.sent) from None  # the cause's text may carry the token
+            raise _translated(error, sent=exchange.sent) from None  # the cause's text may carry the token
         finally:
             _watch.end()
 
@@ -206,7 +206,12 @@ class Transport:
 
     def _exchange(self, request: requests.PreparedRequest, exchange: _Exchange) -> dict[str, Any]:
         with self._session.send(
-            request, timeout=self._timeout, verify=self._verify, proxies={}, allow_redirects=False, stream=True
+            request,
+            timeout=self._timeout,
+            verify=self._verify,
+            proxies={},
+            allow_redirects=False,
+            stream=True,
         ) as response:
             if response.status_code != 200:
                 raise _of_status(response.status_code)
@@ -232,13 +237,15 @@ def _of_status(status: int) -> AttemptFailed:
     if status == 429:
         return TryLater(errno, "the PBX asked for fewer requests (HTTP 429)")
     if 300 <= status < 400:
-        return NeverTry(errno, f"the PBX answered with a redirect (HTTP {status}); set base_url to its final address")
+        return NeverTry(
+            errno, f"the PBX answered with a redirect (HTTP {status}); set base_url to its final address"
+        )
     if 400 <= status < 500 and status != 408:
         return NeverTry(errno, f"the PBX refused the request (HTTP {status}); check base_url and api")
     return OutcomeUnknown(errno, f"the PBX answered with HTTP {status} and not with a result")
 
 
-def _translated(error: Exception, sent: bool) -> AttemptFailed:
+def _translated(error: Exception, *, sent: bool) -> AttemptFailed:
     if not sent:
         return PbxDown("unreachable", f"the PBX could not be reached: {_kind(error)}")
     if isinstance(error, requests.Timeout | TimeoutError):
@@ -252,14 +259,22 @@ def _kind(error: BaseException) -> str:
     step: BaseException | None = error
     while step is not None and step not in chain:
         chain.append(step)
-        inner = getattr(step, "reason", None) or next((arg for arg in step.args if isinstance(arg, Exception)), None)
+        inner = getattr(step, "reason", None) or next(
+            (arg for arg in step.args if isinstance(arg, Exception)), None
+        )
         step = inner if isinstance(inner, BaseException) else step.__cause__ or step.__context__
     for kinds, words in (
         ((NameResolutionError, socket.gaierror), "its name is not known"),
         ((ConnectionRefusedError,), "connection refused"),
         ((requests.ConnectTimeout, ConnectTimeoutError), "connect time-out"),
-        ((ssl.SSLCertVerificationError,), "its TLS certificate is not trusted; give ca_file or tls_fingerprint"),
-        ((requests.exceptions.SSLError, SSLError, ssl.SSLError), "TLS failed; check ca_file or tls_fingerprint"),
+        (
+            (ssl.SSLCertVerificationError,),
+            "its TLS certificate is not trusted; give ca_file or tls_fingerprint",
+        ),
+        (
+            (requests.exceptions.SSLError, SSLError, ssl.SSLError),
+            "TLS failed; check ca_file or tls_fingerprint",
+        ),
     ):
         if any(isinstance(link, kinds) for link in chain):
             return words

@@ -89,7 +89,7 @@ class YeastarS:
         # The protocol wants MD5 without salt, in lower-case hex.
         password = md5(self._settings.secret.encode(), usedforsecurity=False).hexdigest()
         body = {"username": self._settings.username, "password": password, "port": _EVENT_PORT}
-        reply = self._ask("login", body | self._dialect.login_extra)
+        reply = self._ask("login", {**body, **self._dialect.login_extra})
         token = reply.get("token")
         if not isinstance(token, str) or not token:
             raise OutcomeUnknown("unreadable", "the PBX answered the log-in without a token")
@@ -104,7 +104,7 @@ class YeastarS:
             raise OutcomeUnknown("unreadable", "the PBX answered Success without a callid")
         return str(callid)
 
-    def look(self, token: str, *, extid: str, outto: str) -> Sighting:
+    def look(self, token: str, *, extid: str, outto: str) -> Sighting:  # noqa: ARG002  part of the protocol
         """
         Return what the PBX shows of a call from *extid* to *outto*.
 

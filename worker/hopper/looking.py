@@ -1,0 +1,133 @@
+"""Looking into the hopper; nothing here changes anything."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import redis
+
+from worker.hopper.answers import LaneView, PbxView
+from worker.hopper.keys import Keys
+from worker.jobs import DialResult, Priority
+
+KILL_SWITCH = "*"
+
+
+class Looking:
+    """The reading half of `worker.hopper.Hopper`."""
+
+    def __init__(self, client: "redis.Redis", namespace: str) -> None:
+        self.client = client
+        # The client decodes every reply to text, which redis-py's types do not know.
+        self._client: Any = client
+        self.keys = Keys(namespace)
+
+    def record(self, job_id: str) -> dict[str, str]:
+        """Return a job's record as stored, empty if there is none. Holds the telephone number."""
+        found: dict[str, str] = self._client.hgetall(self.keys.job(job_id))
+        return found
+
+    def result(self, job_id: str) -> DialResult | None:
+        """Return what is known of a job, final or not; None if there is no such job."""
+        return next(self.results([job_id]), None)
+
+    def results(self, job_ids: Sequence[str]) -> Iterator[DialResult]:
+        """Return what is known of several jobs in one round trip; unknown ids are left out."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hgetall(self.keys.job(job_id))
+            records = pipe.execute()
+        for job_id, record in zip(job_ids, records, strict=True):
+            if record.get("state"):
+                yield DialResult.from_record(job_id, record)
+
+    def ended_since(self, since: float, *, page: int = 500) -> Iterator[DialResult]:
+        """
+        Yield results of jobs that ended at or after *since* (unix seconds), oldest first.
+
+        Jobs that end meanwhile come too. Jobs whose record has expired are left out.
+        """
+        after, seen = since, set[str]()
+        while True:
+            found = self._client.zrange(
+                self.keys.ended, after, "+inf", byscore=True, withscores=True, offset=0, num=page + len(seen)
+            )
+            fresh = [(job_id, score) for job_id, score in found if job_id not in seen]
+            if not fresh:
+                return
+            yield from self.results([job_id for job_id, _ in fresh])
+            last = fresh[-1][1]
+            seen = {job_id for job_id, score in found if score == last}
+            after = last
+
+    def wait_for_end(self, job_id: str, timeout_s: float) -> DialResult | None:
+        """
+        Block until a job ends.
+
+        Returns:
+            Its result; after *timeout_s* whatever is known by then; None if there is no such job.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._client.pubsub(ignore_subscribe_messages=True) as channel:
+            channel.subscribe(self.keys.end(job_id))
+            while True:
+                result = self.result(job_id)
+                left = deadline - time.monotonic()
+                if result is None or result.state.is_final or left <= 0:
+                    return result
+                # The record is looked at again each second in case a message was lost with a connection.
+                channel.get_message(timeout=min(left, 1.0))
+
+    def paused(self) -> set[str]:
+        """Return the paused PBXs; `*` stands for the kill switch."""
+        return set(self._client.smembers(self.keys.paused))
+
+    def workers_alive(self) -> dict[str, int]:
+        """Return the slots of each worker that lives."""
+        now = self.now()
+        rows = ([*value.split("|"), name] for name, value in self._client.hgetall(self.keys.workers).items())
+        return {name: int(slots) for slots, alive_until, name in rows if float(alive_until) > now}
+
+    def closed(self, pbx: str) -> tuple[float, str]:
+        """Return for how many seconds a PBX is closed (0: it is open) and why."""
+        until, reason = self._client.hmget(self.keys.pbx(pbx), "closed_until", "closed_reason")
+        left = float(until or 0) - self.now()
+        return (left, reason or "") if left > 0 else (0.0, "")
+
+    def view(self, pbx: str) -> PbxView:
+        """Return what waits and runs on one PBX, lane by lane."""
+        keys, now = self.keys, self.now()
+        with self._client.pipeline(transaction=False) as pipe:
+            for rank in range(len(Priority)):
+                pipe.zrange(keys.ring(pbx, rank), 0, -1, withscores=True)
+            pipe.zcard(keys.later(pbx))
+            pipe.zcard(keys.released(pbx))
+            pipe.zcount(keys.lines(pbx), now, "+inf")
+            *rings, later, released, lines = pipe.execute()
+        rows = sorted((extid, free_at) for ring in rings for extid, free_at in ring)
+        with self._client.pipeline(transaction=False) as pipe:
+            for extid, _ in rows:
+                pipe.zcard(keys.lane(pbx, extid))
+            counts = pipe.execute()
+        lanes = tuple(
+            LaneView(extid, count, max(0.0, free_at - now))
+            for (extid, free_at), count in zip(rows, counts, strict=True)
+        )
+        paused, (closed_s, reason) = self.paused(), self.closed(pbx)
+        return PbxView(
+            name=pbx,
+            waiting=sum(counts),
+            later=later,
+            released=released,
+            # A released job has its line reserved already.
+            open_calls=max(0, lines - released),
+            paused=bool(paused & {pbx, KILL_SWITCH}),
+            closed_s=closed_s,
+            closed_reason=reason,
+            lanes=lanes,
+        )
+
+    def now(self) -> float:
+        """Return the server's clock in unix seconds."""
+        seconds, microseconds = self._client.time()
+        return float(seconds) + float(microseconds) / 1e6
