@@ -71,6 +71,7 @@ class Dialing:
         self._adapters = dict(adapters or {})
         self._sessions: dict[str, PbxSession] = {}
         self.stopping = threading.Event()
+        self._until_redis_answers = retries.until_redis_answers_or(self.stopping)
         # Each round of a job ends it, hands it on, or names the seconds to sleep before the next round.
         self._rounds = Retrying(
             retry=retry_if_result(lambda seconds: seconds is not None),
@@ -95,7 +96,7 @@ class Dialing:
     def _round(self, job_id: str, slot_until: float) -> float | None:
         attempt = _Attempt(job_id)
         try:
-            claim = retries.until_redis_answers_or(self.stopping)(
+            claim = self._until_redis_answers(
                 self._hopper.claim, job_id, attempt.nonce, slot_wait_s=self._slot_wait_s(slot_until)
             )
             match claim:
@@ -152,7 +153,7 @@ class Dialing:
         self.stopping.wait(self._settings.retry.look_after_s)
         try:
             pbx = self._adapter(claim.pbx)
-            seen = retries.a_few_looks()(pbx.look, claim.token, extid=claim.extid, outto=claim.outto)
+            seen = retries.a_few_looks(pbx.look, claim.token, extid=claim.extid, outto=claim.outto)
         except AttemptFailed:
             return OutcomeUnknown(failure.errno, f"{failure.error}; whether the phone rang could not be seen")
         if seen.nothing_rang:
@@ -165,7 +166,7 @@ class Dialing:
         in_slot = not down and not self.stopping.is_set() and again.delay_s <= self._settings.retry.slot_wait_s
         if down:
             self._close(claim.pbx, failure)
-        parked = retries.until_redis_answers()(
+        parked = retries.until_redis_answers(
             self._hopper.park,
             attempt.job_id,
             attempt.nonce,
@@ -209,13 +210,13 @@ class Dialing:
         return None
 
     def _close(self, pbx: str, failure: AttemptFailed) -> None:
-        seconds = retries.until_redis_answers()(
+        seconds = retries.until_redis_answers(
             self._hopper.close, pbx, base_s=_CLOSE_BASE_S, cap_s=_CLOSE_CAP_S, reason=str(failure)
         )
         log.warning("pbx_down", pbx=pbx, errno=failure.errno, error=failure.error, next_try_s=round(seconds, 1))
 
     def _finish(self, attempt: "_Attempt", claim: Go, state: JobState, **facts: str) -> None:
-        result = retries.until_redis_answers()(
+        result = retries.until_redis_answers(
             self._hopper.finish, attempt.job_id, attempt.nonce, state, claim, **facts
         )
         if result is None:

@@ -9,6 +9,7 @@ import click
 import redis
 import structlog
 from celery import Celery, bootsteps
+from celery.worker.state import reserved_requests
 
 from worker import logs
 from worker.app import build_app, dial_message
@@ -45,7 +46,8 @@ def run(settings: Settings, *, name: str, concurrency: int) -> int:
     app.dialing = Dialing(hopper, settings, deliverer)
     pacer = Pacer(hopper, queue=settings.queue, message=dial_message(app), name=name, slots=concurrency)
     sweeper = Sweeper(hopper, deliverer)
-    app.steps["worker"].add(_step(app, pacer, sweeper, deliverer))
+    app.steps["worker"].add(_step(app, hopper, pacer, sweeper, deliverer))
+    app.steps["consumer"].add(_NoRestore)
     worker = app.Worker(
         hostname=name,
         pool="threads",
@@ -61,7 +63,27 @@ def run(settings: Settings, *, name: str, concurrency: int) -> int:
     return int(worker.exitcode or 0)
 
 
-def _step(app: Celery, pacer: Pacer, sweeper: Sweeper, deliverer: Deliverer) -> type[bootsteps.StartStopStep]:
+class _NoRestore(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Keeps kombu from putting messages back when a connection ends: the hopper has the jobs."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        consumer.task_consumer.channel.do_restore = False
+
+
+def _hand_back_what_never_began(hopper: Hopper) -> None:
+    """Messages this worker took and could not begin: their jobs go back to their lanes at once."""
+    try:
+        for request in list(reserved_requests):
+            hopper.hand_back(request.id)
+    except redis.RedisError as error:
+        log.warning("redis_away", thread="stop", error=type(error).__name__)  # the sweeper does it, later
+
+
+def _step(
+    app: Celery, hopper: Hopper, pacer: Pacer, sweeper: Sweeper, deliverer: Deliverer
+) -> type[bootsteps.StartStopStep]:
     class DialerThreads(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         """Our threads start before the first message and stop around the last: pacing first, delivery last."""
 
@@ -80,6 +102,7 @@ def _step(app: Celery, pacer: Pacer, sweeper: Sweeper, deliverer: Deliverer) -> 
             app.dialing.stopping.set()
             # The pool's own stop comes only now, so what its calls came to must still find a deliverer.
             worker.pool.stop()
+            _hand_back_what_never_began(hopper)
             deliverer.stop()
             log.info("worker_stopped", worker=worker.hostname)
 

@@ -110,9 +110,8 @@ _REDIS_WAIT = wait_random_exponential(multiplier=0.05, max=1)
 _REDIS_AWAY = retry_if_exception_type(redis.RedisError)
 
 
-def until_redis_answers() -> Retrying:
-    """Repeat a step of the hopper until it is answered: for telling what has already happened."""
-    return Retrying(retry=_REDIS_AWAY, wait=_REDIS_WAIT, stop=stop_never, reraise=True)
+# For telling what has already happened: repeated until it is answered.
+until_redis_answers = Retrying(retry=_REDIS_AWAY, wait=_REDIS_WAIT, stop=stop_never, reraise=True)
 
 
 def until_redis_answers_or(stopping: threading.Event) -> Retrying:
@@ -120,11 +119,10 @@ def until_redis_answers_or(stopping: threading.Event) -> Retrying:
     return Retrying(retry=_REDIS_AWAY, wait=_REDIS_WAIT, stop=stop_when_event_set(stopping), reraise=True)
 
 
-def a_few_looks() -> Retrying:
-    """Repeat a question to the PBX that rings nobody, three times at most."""
-    return Retrying(
-        retry=retry_if_exception_type(AttemptFailed),
-        wait=wait_random_exponential(multiplier=0.2, max=1),
-        stop=stop_after_attempt(3),
-        reraise=True,
-    )
+# For asking the PBX what rings nobody: three times at most.
+a_few_looks = Retrying(
+    retry=retry_if_exception_type(AttemptFailed),
+    wait=wait_random_exponential(multiplier=0.2, max=1),
+    stop=stop_after_attempt(3),
+    reraise=True,
+)

@@ -1,0 +1,230 @@
+"""The key space of the hopper: what may stay without a TTL, and the short moves the hopper's other tests share."""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+from tests.conftest import pbx_settings
+from worker.hopper import Claim, Go, Hopper, Login, Token
+from worker.jobs import DialJob, DialResult, JobState
+from worker.settings import TimeLimits
+
+# The product's order of time limits, some hundred times faster.
+QUICK = TimeLimits(
+    attempt_deadline_s=0.05, claim_lease_s=0.1, claim_dead_s=0.2, release_ttl_s=0.2, visibility_timeout_s=60
+)
+GENEROUS_S = 10.0
+
+# Keys that never expire by design, as the part behind the namespace, each with its reason.
+KEPT = {
+    r":seq": "one counter; starting again at 1 would reorder lanes",
+    r":pbx:[^:]+": "one per PBX in the settings: limits, permit clock, block",
+    r":token:[^:]+": "one per PBX in the settings: the shared login, which ends at the PBX",
+    r":pbxs": "one entry per PBX: the pacer's round, emptied by the pacer",
+    r":paused": "a pause holds until a person lifts it, across restarts",
+    r":wake": "at most one item",
+    r":workers": "one entry per worker; heartbeats remove the dead",
+    r":ended": "one entry per ended job; each sweep removes those older than retain_s",
+    r":outbox": "results that no backend has yet; losing them would lose results",
+    r":lines:[^:]+": "at most max_open_calls leases; the next look removes lapsed ones",
+    r":exts:[^:]+": "one lease per extension of the PBX, lapsed or not",
+    r"\.dial": "Celery's queue; Celery takes its messages out",
+}
+# Keys that hold jobs: they may stay as long as every job in them is alive.
+HOLDING = r":(lane:[^:]+:[^:]+|later:[^:]+|released(:[^:]+)?|claimed|expiry)"
+RINGS = r":ring:[^:]+:[012]"
+
+
+def keys_of(client: "redis.Redis", namespace: str) -> list[str]:
+    """Every key of one namespace, Celery's queue included."""
+    return sorted(client.scan_iter(match=f"{namespace}*", count=1000))
+
+
+def is_alive(client: "redis.Redis", namespace: str, job_id: str) -> bool:
+    state = client.hget(f"{namespace}:job:{job_id}", "state")
+    return state is not None and not JobState(state).is_final
+
+
+def leaks(client: "redis.Redis", namespace: str) -> list[str]:
+    """Return the keys that will stay for ever although nothing needs them."""
+    found = []
+    for key in keys_of(client, namespace):
+        name = key.removeprefix(namespace)
+        if client.ttl(key) != -1 or any(re.fullmatch(kept, name) for kept in KEPT):
+            continue
+        if name.startswith(":job:"):
+            needed = is_alive(client, namespace, name.removeprefix(":job:"))
+        elif re.fullmatch(HOLDING, name):
+            needed = all(is_alive(client, namespace, job_id) for job_id in client.zrange(key, 0, -1))
+        elif re.fullmatch(RINGS, name):
+            pbx = name.split(":")[2]
+            lanes = (f"{namespace}:lane:{pbx}:{extid}" for extid in client.zrange(key, 0, -1))
+            needed = all(client.exists(lane) for lane in lanes)
+        else:
+            needed = False
+        if not needed:
+            found.append(name)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_key_stays_for_ever(client: "redis.Redis", namespace: str) -> Iterator[None]:
+    """After each test every key has a TTL, is listed with a reason, or holds jobs that are alive."""
+    yield
+    assert leaks(client, namespace) == []
+    # The server is this run's own, and so is the namespace.
+    if left := keys_of(client, namespace):
+        client.delete(*left)
+
+
+class Stage:
+    """
+    A hopper whose PBX `hq` is known and logged in, and the moves of a job in short.
+
+    Nothing here knows how the hopper works: these are the calls that pacer and workers make.
+    """
+
+    def __init__(self, hopper: Hopper, *, queue: str) -> None:
+        self.hopper = hopper
+        self.queue = queue
+
+    def open_pbx(self, name: str = "hq", *, logged_in: bool = True, **limits: object) -> None:
+        self.hopper.register(name, pbx_settings(**limits))
+        if logged_in:
+            self.log_in(name)
+
+    def log_in(self, name: str = "hq", token: str = "token-1") -> int:
+        turn = self.hopper.login_turn(name, refused=-1, nonce="first", lease_s=30, spacing_s=0)
+        if isinstance(turn, Token):
+            return turn.generation
+        assert isinstance(turn, Login)
+        return self.hopper.login_done(name, "first", token=token)
+
+    def put(self, extid: str = "1001", *, pbx: str = "hq", **fields: object) -> str:
+        return self.hopper.put(job(extid, pbx=pbx, **fields)).id
+
+    def put_each(self, extids: list[str], *, pbx: str = "hq", **fields: object) -> list[str]:
+        receipts = self.hopper.put_many([job(extid, pbx=pbx, **fields) for extid in extids])
+        return [receipt.id for receipt in receipts]  # type: ignore[union-attr]
+
+    def release(
+        self, most: int = 100, *, most_released: int = 10_000, lookahead_s: float = 0.1
+    ) -> list[str]:
+        """Release, and take the messages from the queue as a worker would: ids in the order of their release."""
+        count, self.sleep_s = self.hopper.release(
+            self.queue, MESSAGE, most=most, most_released=most_released, lookahead_s=lookahead_s
+        )
+        messages = [json.loads(self.hopper.client.rpop(self.queue)) for _ in range(count)]
+        assert self.hopper.client.llen(self.queue) == 0, "one message for each job released, and no more"
+        return [message["id"] for message in messages]
+
+    def claim(self, job_id: str, nonce: str | None = None, *, slot_wait_s: float = 0) -> Claim:
+        return self.hopper.claim(job_id, nonce or uuid.uuid4().hex, slot_wait_s=slot_wait_s)
+
+    def go(self, job_id: str, nonce: str) -> Go:
+        claim = self.claim(job_id, nonce)
+        assert isinstance(claim, Go), claim
+        return claim
+
+    def claimed(self, extid: str = "1001", *, nonce: str = "n1", **fields: object) -> tuple[str, Go]:
+        """Bring one new job, alone in the hopper, as far as its claim."""
+        job_id = self.put(extid, **fields)
+        assert self.release() == [job_id]
+        return job_id, self.go(job_id, nonce)
+
+    def finish(self, job_id: str, nonce: str, claim: Go, state: JobState = JobState.PLACED) -> DialResult | None:
+        facts = {"callid": "1.1"} if state is JobState.PLACED else {"errno": "10006", "error": "no such number"}
+        return self.hopper.finish(job_id, nonce, state, claim, **facts)
+
+    def sweep(self, *, undelivered_s: float = 0, most: int = 200) -> list[str]:
+        """Sweep now, whoever swept before."""
+        self.hopper.client.delete(f"{self.hopper.keys.namespace}:sweeping")
+        found = self.hopper.sweep(
+            interval_s=0.001, undelivered_s=undelivered_s, dead_error="the worker vanished", most=most
+        )
+        assert found is not None
+        return found
+
+    def state(self, job_id: str) -> str | None:
+        return self.hopper.record(job_id).get("state")
+
+    def score(self, name: str, member: str) -> float | None:
+        score: float | None = self.hopper.client.zscore(f"{self.hopper.keys.namespace}:{name}", member)
+        return score
+
+    def snapshot(self) -> dict[str, object]:
+        """Everything the hopper holds, but for the sweepers' turn, which lapses by itself."""
+        client, readers = self.hopper.client, {}
+        readers["hash"] = client.hgetall
+        readers["zset"] = lambda key: client.zrange(key, 0, -1, withscores=True)
+        readers["set"] = client.smembers
+        readers["list"] = lambda key: client.lrange(key, 0, -1)
+        readers["string"] = client.get
+        names = [key for key in keys_of(client, self.hopper.keys.namespace) if not key.endswith(":sweeping")]
+        return {name: readers[client.type(name)](name) for name in names}
+
+
+MESSAGE = json.dumps({"id": "@ID@", "tag": "@TAG@", "body": '[["@ID@"], {}]'})
+
+
+def job(extid: str = "1001", *, pbx: str = "hq", outto: str = "41000", **fields: object) -> DialJob:
+    return DialJob.parse({"extid": extid, "outto": outto, "pbx": pbx} | fields)
+
+
+def in_s(seconds: float) -> datetime:
+    """A time so many seconds from now."""
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def stage(hopper: Hopper, namespace: str) -> Stage:
+    """A hopper with one PBX that sets no limit, at the product's time limits."""
+    made = Stage(hopper, queue=f"{namespace}.dial")
+    made.open_pbx()
+    return made
+
+
+@pytest.fixture
+def quick(client: "redis.Redis", namespace: str) -> Stage:
+    """The same at time limits of a fraction of a second."""
+    made = Stage(Hopper(client, namespace=namespace, retain_s=600, limits=QUICK), queue=f"{namespace}.dial")
+    made.open_pbx()
+    return made
+
+
+def test_a_key_without_reason_or_ttl_is_found(client: "redis.Redis", namespace: str) -> None:
+    client.set(f"{namespace}:lock:hq", "1")
+    client.hset(f"{namespace}:job:gone", "state", "placed")
+    client.zadd(f"{namespace}:expiry", {"gone": 1})
+
+    assert leaks(client, namespace) == [":expiry", ":job:gone", ":lock:hq"]
+    client.delete(*keys_of(client, namespace))
+
+
+def test_a_drained_hopper_keeps_only_what_is_listed(stage: Stage, client: "redis.Redis", namespace: str) -> None:
+    job_ids = stage.put_each([str(1000 + i) for i in range(20)], expires_at=in_s(3600))
+    for job_id in stage.release():
+        stage.finish(job_id, "n", stage.go(job_id, "n"))
+
+    stage.release()
+    forever = {key.removeprefix(namespace) for key in keys_of(client, namespace) if client.ttl(key) == -1}
+
+    assert forever == {":seq", ":pbx:hq", ":token:hq", ":wake", ":ended", ":outbox", ":lines:hq", ":exts:hq"}
+    assert all(0 < client.ttl(stage.hopper.keys.job(job_id)) <= 600 for job_id in job_ids)
+
+
+def test_records_of_finished_jobs_go_after_the_time_to_retain_them(
+    client: "redis.Redis", namespace: str
+) -> None:
+    forgetful = Stage(Hopper(client, namespace=namespace, retain_s=1), queue=f"{namespace}.dial")
+    forgetful.open_pbx()
+    cancelled = forgetful.put(key="again")
+    forgetful.hopper.cancel(cancelled)
+
+    assert 0 < client.pttl(forgetful.hopper.keys.job(cancelled)) <= 1000
+    assert client.ttl(forgetful.hopper.keys.job(forgetful.put("1002"))) == -1
