@@ -35,7 +35,8 @@ class InstantPbx(asyncio.Protocol):
                 self.posts.append(time.time())
             body = b'{"status":"Success","token":"0123456789abcdef","callid":"1700000000.%d"}' % len(self.posts)
             self.transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                % (len(body), body)
             )
 
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
+from ops.children import child
 from ops.embedded_redis import EmbeddedRedis
 from worker.hopper import Hopper
 from worker.settings import Settings
@@ -25,21 +25,6 @@ def wait_until(true: Callable[[], bool], *, within_s: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {within_s:.0f} s for {what}")
         time.sleep(0.02)
-
-
-@contextmanager
-def child(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a process of ours and stop it, gently and then not."""
-    process = subprocess.Popen(command, text=True, start_new_session=True, **options)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 class Rig:

@@ -1,0 +1,67 @@
+# One entry point. `make` alone lists what there is.
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The first Python that is new enough and can make virtual environments; PYTHON=/path/to/python chooses another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+PINNED := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+NO_PYTHON := outdial needs Python 3.11 or newer with its venv module (on Debian: apt install python3-venv); \
+	name one with make PYTHON=/path/to/python3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint format bench requirements clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup: $(VENV)/.runtime ## Make .venv with everything outdial needs to run
+
+demo: $(VENV)/.runtime ## Dial sample leads on an embedded stack, show the results
+	@$(BIN)/outdial demo
+
+up: $(VENV)/.runtime ## Keep the embedded stack running to play with
+	@$(BIN)/outdial up
+
+test: $(VENV)/.dev ## Run all tests (real server, real workers, simulated PBXs)
+	@$(BIN)/pytest
+
+lint: $(VENV)/.dev ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## Put the code into form
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.runtime ## Measure speed against plain Celery (about 3 minutes)
+	@$(BIN)/python -m ops.bench
+
+requirements: ## Pin the requirement files anew (needs uv)
+	uv pip compile pyproject.toml --extra local --extra sql-results --group build $(PINNED) -o requirements/runtime.txt
+	uv pip compile pyproject.toml --all-extras --group build --group dev $(PINNED) -o requirements/dev.txt
+
+
+clean: ## Remove what make made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "$(NO_PYTHON)" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/bin/python requirements/runtime.txt pyproject.toml
+	@echo "Installing pinned packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	@echo "Installing pinned packages for tests"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,154 @@
+"""A whole installation for tests: simulated PBXs over HTTPS, settings, real worker processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+from celery import Celery
+
+from ops.children import child
+from ops.embedded_redis import EmbeddedRedis
+from ops.pbx_simulator import Ring, read_journal
+from worker.hopper import Hopper
+from worker.jobs import DialResult
+from worker.settings import Settings
+
+PASSWORD = "s1mulator-secret"
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], *, within_s: float = 20.0) -> T:
+    """Return the first true answer of *look*; fail with the last one after *within_s*."""
+    deadline = time.monotonic() + within_s
+    while True:
+        answer = look()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"still {answer!r} after {within_s} s"
+        time.sleep(0.02)
+
+
+class SimulatedPbx:
+    """One simulator process."""
+
+    def __init__(self, name: str, folder: Path, *options: str) -> None:
+        self.name = name
+        self.journal = folder / f"{name}.journal"
+        self.log = folder / f"{name}.log"
+        self._command = [sys.executable, "-m", "ops.pbx_simulator", "--port", "0", "--password", PASSWORD]
+        self._command += ["--cert-dir", str(folder / f"{name}.tls"), "--journal", str(self.journal), *options]
+
+    @contextmanager
+    def running(self) -> Iterator["SimulatedPbx"]:
+        with self.log.open("a") as log, child(self._command, stdout=subprocess.PIPE, stderr=log) as process:
+            assert process.stdout is not None
+            listening = json.loads(process.stdout.readline())
+            self.base_url: str = listening["base_url"]
+            self.ca_file: str = listening["ca_file"]
+            self.fingerprint: str = listening["tls_fingerprint"]
+            yield self
+
+    def rings(self, extid: str | None = None) -> list[Ring]:
+        return [ring for ring in read_journal(self.journal) if extid in (None, ring.extid)]
+
+    def control(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        with requests.Session() as session:
+            session.trust_env = False
+            url = f"{self.base_url}/_control/{path}"
+            reply = session.request("POST" if body is not None else "GET", url, json=body, verify=self.ca_file)
+        assert reply.ok, reply.text
+        answer: dict[str, Any] = reply.json()
+        return answer
+
+    def fault(self, **rule: Any) -> None:
+        self.control("faults", {"times": 1, "resource": "dial_outbound"} | rule)
+
+
+class Installation:
+    """Settings in a file, and everything that runs by them."""
+
+    def __init__(self, folder: Path, server: EmbeddedRedis, namespace: str, pbxs: Iterable[SimulatedPbx]) -> None:
+        self.folder = folder
+        self.server = server
+        self.namespace = namespace
+        self.pbxs = {pbx.name: pbx for pbx in pbxs}
+        self.config = folder / "outdial.toml"
+        self.worker_log = folder / "workers.log"
+        self.result_backend = server.url_of_database(1)
+        self.environment = os.environ | {"TEST_PBX_PASSWORD": PASSWORD}
+
+    def write_settings(self, *more: str, tls: str = "ca_file", **pbx_limits: object) -> Settings:
+        limits: dict[str, object] = {"calls_per_second": 200, "burst": 20, "max_open_calls": 50}
+        limits |= {"open_call_s": 0.25, "extension_rest_s": 0, "read_timeout_s": 1.5, "connect_timeout_s": 1}
+        limits |= pbx_limits
+        lines = [
+            f'redis_url = "{self.server.url}"',
+            f'result_backend = "{self.result_backend}"',
+            f'namespace = "{self.namespace}"',
+            *more,
+        ]
+        for pbx in self.pbxs.values():
+            trust = {"ca_file": f'ca_file = "{pbx.ca_file}"', "pin": f'tls_fingerprint = "{pbx.fingerprint}"'}[tls]
+            lines += [
+                f"[pbx.{pbx.name}]",
+                'api = "yeastar-s-v1.0"',
+                f'base_url = "{pbx.base_url}"',
+                'username = "api"',
+                'password_env = "TEST_PBX_PASSWORD"',
+                trust,
+                *(f"{name} = {value}" for name, value in limits.items()),
+            ]
+        lines += ["[retry]", "base_s = 0.05", "cap_s = 0.4", "look_after_s = 0.2"]
+        self.config.write_text("\n".join(lines))
+        os.environ["TEST_PBX_PASSWORD"] = PASSWORD
+        self.settings = Settings.load(self.config)
+        self.hopper = Hopper.from_settings(self.settings)
+        return self.settings
+
+    @contextmanager
+    def workers(
+        self, *, processes: int = 1, concurrency: int = 8, **environment: str
+    ) -> Iterator["subprocess.Popen[str]"]:
+        command = [sys.executable, "-m", "worker", "--config", str(self.config), "worker"]
+        command += ["--processes", str(processes), "--concurrency", str(concurrency)]
+        with self.worker_log.open("a") as log:
+            started = child(command, stdout=log, stderr=log, env=self.environment | environment)
+            with started as supervisor:
+                eventually(lambda: len(self.hopper.workers_alive()) == processes)
+                yield supervisor
+
+    def outdial(self, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "producers.cli", "--config", str(self.config), *arguments]
+        return subprocess.run(
+            command, input=text, capture_output=True, text=True, env=self.environment, timeout=60, check=False
+        )
+
+    def plain_celery(self) -> Celery:
+        """A client that knows nothing of outdial."""
+        return Celery(broker=self.server.url, backend=self.result_backend, set_as_current=False)
+
+    def end_of(self, job_id: str, *, within_s: float = 20.0) -> DialResult:
+        result = self.hopper.wait_for_end(job_id, within_s)
+        assert result is not None
+        assert result.state.is_final, f"{result.state} after {within_s} s"
+        return result
+
+
+@contextmanager
+def installation(
+    folder: Path, server: EmbeddedRedis, namespace: str, **pbxs: tuple[str, ...]
+) -> Iterator[Installation]:
+    """Start the named simulators, with options for each, and give an installation on them."""
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(SimulatedPbx(name, folder, *options).running()) for name, options in pbxs.items()
+        ]
+        yield Installation(folder, server, namespace, started)

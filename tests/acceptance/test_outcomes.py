@@ -1,0 +1,164 @@
+"""What a PBX or the network does to one call, and what the job comes to: real workers, HTTPS, journal."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ops.embedded_redis import EmbeddedRedis
+from tests.acceptance.installation import Installation, SimulatedPbx, eventually, installation
+from worker.errors import CallNotPlaced, CallOutcomeUnknown
+from worker.jobs import DialJob, DialResult, JobState
+
+NUMBER = "0205550143"
+
+
+@pytest.fixture(scope="module")
+def site(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("outcomes")
+    options = ("--extensions", "1000-1099", "--no-outbound", "1090", "--ring-s", "0.05", "--talk-s", "0.1")
+    with installation(folder, redis_server, "outcomes", hq=options) as site:
+        site.write_settings()
+        # Nothing in the environment may come between worker and PBX.
+        proxy = "http://127.0.0.1:9"
+        with site.workers(HTTPS_PROXY=proxy, https_proxy=proxy, ALL_PROXY=proxy, REQUESTS_CA_BUNDLE="/dev/null"):
+            yield site
+
+
+@pytest.fixture
+def pbx(site: Installation) -> SimulatedPbx:
+    return site.pbxs["hq"]
+
+
+def dial(site: Installation, extid: str, **fields: Any) -> DialResult:
+    receipt = site.hopper.put(DialJob(extid=extid, outto=NUMBER, pbx="hq", **fields))
+    return site.end_of(receipt.id)
+
+
+def test_a_call_is_placed_and_its_callid_comes_back(site: Installation, pbx: SimulatedPbx) -> None:
+    result = dial(site, "1001", metadata={"lead": "L-1"})
+
+    [ring] = pbx.rings("1001")
+    assert (result.state, result.callid, result.attempts) == (JobState.PLACED, ring.callid, 1)
+    assert ring.outto == NUMBER
+    plain = site.plain_celery().AsyncResult(result.job_id)
+    assert plain.get(timeout=10) == result.plain()
+    assert plain.state == "SUCCESS"
+
+
+def test_30001_is_looked_at_and_tried_again(site: Installation, pbx: SimulatedPbx) -> None:
+    pbx.fault(kind="errno", errno="30001", times=2, extid="1002")
+    result = dial(site, "1002")
+    assert (result.state, result.attempts, result.errno) == (JobState.PLACED, 3, None)
+    assert [ring.callid for ring in pbx.rings("1002")] == [result.callid]
+
+
+@pytest.mark.parametrize("errno", ["30001", "20010"])
+def test_failed_with_a_ringing_phone_is_not_tried_again(site: Installation, pbx: SimulatedPbx, errno: str) -> None:
+    extid = "1003" if errno == "30001" else "1004"
+    pbx.control("extensions", {"extid": extid, "status": "Busy"})
+    pbx.fault(kind="errno", errno=errno, extid=extid)
+    result = dial(site, extid)
+    assert (result.state, result.errno, result.attempts) == (JobState.UNKNOWN, errno, 1)
+
+
+def test_gives_up_after_max_attempts(site: Installation, pbx: SimulatedPbx) -> None:
+    pbx.fault(kind="errno", errno="10027", times=None, extid="1005")
+    result = dial(site, "1005")
+    assert (result.state, result.errno, result.attempts) == (JobState.FAILED, "10027", 5)
+    assert pbx.rings("1005") == []
+
+
+@pytest.mark.parametrize(
+    ("extid", "rule", "errno"),
+    [
+        ("1999", None, "10006"),
+        ("1090", None, "100024"),
+        ("1010", {"kind": "errno", "errno": "10024"}, "10024"),
+        ("1011", {"kind": "errno", "errno": "31337"}, "31337"),
+        ("1012", {"kind": "errno", "errno": "10011", "status_word": "Failure"}, "10011"),
+        ("1013", {"kind": "redirect"}, "http_307"),
+        ("1014", {"kind": "http_status", "status": 404}, "http_404"),
+    ],
+)
+def test_what_would_fail_again_is_not_tried_again(
+    site: Installation, pbx: SimulatedPbx, extid: str, rule: dict[str, Any] | None, errno: str
+) -> None:
+    if rule:
+        pbx.fault(**rule, extid=extid, times=None)
+    result = dial(site, extid)
+
+    assert (result.state, result.errno, result.attempts, result.callid) == (JobState.FAILED, errno, 1, None)
+    assert result.error
+    assert pbx.rings(extid) == []
+    with pytest.raises(CallNotPlaced) as raised:
+        site.plain_celery().AsyncResult(result.job_id).get(timeout=10)
+    assert raised.value.args[1] == result.plain()
+    assert errno in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("extid", "rule", "errno", "rings"),
+    [
+        ("1020", {"kind": "drop_after_ring"}, "reply_lost", 1),
+        ("1021", {"kind": "drop_before_ring"}, "reply_lost", 0),
+        ("1022", {"kind": "hang", "ring": True}, "no_reply", 1),
+        ("1023", {"kind": "hang", "ring": False}, "no_reply", 0),
+        ("1024", {"kind": "http_status", "status": 502, "ring": True}, "http_502", 1),
+        ("1025", {"kind": "http_status", "status": 504, "ring": False}, "http_504", 0),
+        ("1026", {"kind": "garbage", "ring": True}, "unreadable", 1),
+        ("1027", {"kind": "slow_body", "delay_s": 0.4}, "no_reply", 1),
+    ],
+)
+def test_a_lost_reply_ends_as_unknown_and_is_never_repeated(
+    site: Installation, pbx: SimulatedPbx, extid: str, rule: dict[str, Any], errno: str, rings: int
+) -> None:
+    pbx.fault(**rule, extid=extid, times=None)
+    result = dial(site, extid)
+
+    assert (result.state, result.errno, result.attempts) == (JobState.UNKNOWN, errno, 1)
+    assert len(pbx.rings(extid)) == rings
+    with pytest.raises(CallOutcomeUnknown):
+        site.plain_celery().AsyncResult(result.job_id).get(timeout=10)
+
+
+def test_a_delayed_reply_is_waited_for(site: Installation, pbx: SimulatedPbx) -> None:
+    pbx.fault(kind="delay", delay_s=0.8, extid="1030")
+    assert dial(site, "1030").state is JobState.PLACED
+
+
+def test_a_busy_extension_does_not_hold_up_another(site: Installation, pbx: SimulatedPbx) -> None:
+    pbx.fault(kind="errno", errno="10008", times=3, extid="1031")
+    busy = site.hopper.put(DialJob(extid="1031", outto=NUMBER, pbx="hq"))
+    assert dial(site, "1032").state is JobState.PLACED
+    assert site.end_of(busy.id).state is JobState.PLACED
+
+
+def test_a_lost_token_costs_no_attempt_and_one_login(site: Installation, pbx: SimulatedPbx) -> None:
+    dial(site, "1040")
+    before = pbx.control("state")["logins"]["ok"]
+    pbx.control("tokens/forget", {})
+    receipts = [site.hopper.put(DialJob(extid=str(1041 + n), outto=NUMBER, pbx="hq")) for n in range(8)]
+    results = [site.end_of(receipt.id) for receipt in receipts]
+
+    assert {(result.state, result.attempts) for result in results} == {(JobState.PLACED, 1)}
+    assert pbx.control("state")["logins"]["ok"] - before == 1
+
+
+def test_a_pbx_that_is_down_costs_no_attempt(site: Installation, pbx: SimulatedPbx) -> None:
+    pbx.control("restart", {"down_s": 4})
+    receipts = [site.hopper.put(DialJob(extid=str(1060 + n), outto=NUMBER, pbx="hq")) for n in range(6)]
+    results = [site.end_of(receipt.id, within_s=40) for receipt in receipts]
+
+    assert {(result.state, result.attempts) for result in results} == {(JobState.PLACED, 1)}
+    assert all(len(pbx.rings(result.extid)) == 1 for result in results)
+
+
+def test_logs_hold_no_number_no_token_no_password(site: Installation, pbx: SimulatedPbx) -> None:
+    token = eventually(lambda: site.hopper.client.hget(site.hopper.keys.token("hq"), "token"))
+    text = site.worker_log.read_text() + pbx.log.read_text()
+    assert "call_ended" in text
+    assert NUMBER not in text
+    assert str(token) not in text
+    assert "token=" not in text.replace("token=***", "")
+    assert site.environment["TEST_PBX_PASSWORD"] not in text
