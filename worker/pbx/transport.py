@@ -202,14 +202,7 @@ class Transport:
         return request
 
     def _exchange(self, request: requests.PreparedRequest, exchange: _Exchange) -> dict[str, Any]:
-        with self._session.send(
-            request,
-            timeout=self._timeout,
-            verify=self._verify,
-            proxies={},
-            allow_redirects=False,
-            stream=True,
-        ) as response:
+        with self._adapter.send(request, timeout=self._timeout, verify=self._verify, stream=True) as response:
             if response.status_code != 200:
                 raise _of_status(response.status_code)
             content = response.raw.read(_MOST_REPLY_BYTES, decode_content=True)
