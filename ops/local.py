@@ -11,7 +11,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
@@ -39,11 +38,13 @@ from worker.settings import Settings
 PBXS = {"hq": "1001-1004", "branch": "2001-2002"}
 _FAULTS = {
     "hq": [
-        {"resource": "dial_outbound", "kind": "errno", "errno": "30001", "after": 3, "times": 2},
-        {"resource": "dial_outbound", "kind": "token_loss", "after": 9, "times": 1},
-        {"resource": "dial_outbound", "kind": "drop_after_ring", "after": 14, "times": 1},
+        {"resource": "dial_outbound", "kind": "errno", "errno": "30001", "extid": "1001", "times": 2},
+        {"resource": "dial_outbound", "kind": "drop_after_ring", "extid": "1003", "after": 2, "times": 1},
+        {"resource": "dial_outbound", "kind": "token_loss", "extid": "1004", "after": 5, "times": 1},
     ],
-    "branch": [{"resource": "dial_outbound", "kind": "errno", "errno": "10008", "after": 4, "times": 1}],
+    "branch": [
+        {"resource": "dial_outbound", "kind": "errno", "errno": "10008", "extid": "2001", "after": 3, "times": 1}
+    ],
 }
 _START_S = 20.0
 _DEMO_S = 50.0
@@ -188,13 +189,16 @@ class Demo:
         self._console.print(_table(results))
         return self._confirm(results, jobs)
 
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False)
+
     def _import(self) -> int:
         with as_file(files("ops") / "sample_leads.csv") as leads:
             command = [sys.executable, "-m", "producers.cli", "--config", str(self._stack.config)]
             command += ["import", "--json", str(leads)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         added = int(json.loads(done.stdout)["added"])
-        self._console.print(f"Imported {added} leads from the sample file.")
+        self._say(f"Imported {added} leads from the sample file.")
         return added
 
     def _watch(self, jobs: int) -> list[DialResult]:
@@ -215,13 +219,13 @@ class Demo:
         twice = rung_twice(rings)
         placed = [result for result in results if result.state is JobState.PLACED]
         confirmed = sum(result.callid in rang for result in placed)
-        say = self._console.print
+        lost = len(rings) - confirmed
         if len(results) < jobs:
-            say(f"[red]{jobs - len(results)} jobs have not ended; see {self._stack.folder / 'logs'}")
-        say(
-            f"\n[bold]{len(placed)} placed, {len(twice)} rung twice[/bold]: the PBXs' journals have {len(rings)} rings, "
-            f"{confirmed} of them under the callids above"
-            + (f", {len(rings) - confirmed} of a job whose reply was lost." if len(rings) > confirmed else ".")
+            self._say(f"[red]{jobs - len(results)} jobs have not ended; see {self._stack.folder / 'logs'}[/red]")
+        self._say(
+            f"\n[bold]{len(placed)} placed, {len(twice)} rung twice[/bold]: the PBXs' journals have {len(rings)} "
+            f"rings, {confirmed} of them under the callids above"
+            + (f" and {lost} of a call whose reply was lost." if lost else ".")
         )
         return len(results) == jobs and confirmed == len(placed) and not twice
 
@@ -232,11 +236,10 @@ def _counted(results: Sequence[DialResult]) -> str:
 
 
 def _table(results: Sequence[DialResult]) -> Table:
-    table = Table(title="What came of the leads", row_styles=("", "dim"))
+    table = Table(title="What came of the leads", caption=_causes(results), row_styles=("", "dim"))
     for name in ("lead", "pbx", "extid", "state", "callid", "attempts", "error"):
-        table.add_column(name, no_wrap=name != "error")
+        table.add_column(name, no_wrap=True)
     for result in sorted(results, key=lambda result: result.metadata.get("lead", "")):
-        cause = ": ".join(part for part in (result.errno, result.error) if part)
         table.add_row(
             result.metadata.get("lead", result.job_id),
             result.pbx,
@@ -244,9 +247,13 @@ def _table(results: Sequence[DialResult]) -> Table:
             str(result.state),
             result.callid or "",
             str(result.attempts),
-            cause,
+            result.errno or "",
         )
     return table
+
+
+def _causes(results: Sequence[DialResult]) -> str:
+    return "\n".join(sorted({f"{result.errno}: {result.error}" for result in results if result.errno}))
 
 
 def _named_redis() -> str | None:
@@ -302,10 +309,15 @@ def demo() -> None:
         with Stack(folder, faults=True, redis_url=named, namespace=namespace) as stack:
             user, password = stack.flower_login
             login = f"log in as {user} with {password}"
-            console.print(f"Two simulated PBXs, two worker processes; Flower: {stack.flower_url} ({login})")
+            console.print(
+                f"Two simulated PBXs, two worker processes; Flower: {stack.flower_url} ({login})", soft_wrap=True
+            )
             good = Demo(stack, console).run()
             stack.wait_for_flower()
-            console.print(f"Flower was at {stack.flower_url}; `outdial up` keeps a stack running to look around.")
+            console.print(
+                f"Flower was at {stack.flower_url}; `outdial up` keeps a stack running to look around.",
+                soft_wrap=True,
+            )
     except (DialerError, redis.RedisError, subprocess.CalledProcessError) as wrong:
         click.echo(f"The demo could not run: {wrong}", err=True)
     finally:

@@ -14,7 +14,7 @@ def register(app: Celery) -> None:
     outbox knows which end is the job's (see `worker.results`).
     """
 
-    @app.task(name=DIAL_TASK, ignore_result=True, send_events=False, max_retries=0)  # type: ignore[untyped-decorator]
+    @app.task(name=DIAL_TASK, shared=False, ignore_result=True, send_events=False)  # type: ignore[untyped-decorator]
     def dial(job_id: str) -> None:
         dialing: Dialing = app.dialing
         dialing.place_call(job_id)

@@ -1,0 +1,60 @@
+"""Celery's configuration, and the message the pacer's script sends."""
+
+import json
+
+import pytest
+from celery import Celery
+from kombu.connection import Connection
+
+from worker.app import build_app, dial_message
+from worker.settings import Settings
+
+
+@pytest.fixture
+def app() -> Celery:
+    return build_app(Settings(redis_url="redis://127.0.0.1:1/0"))
+
+
+def test_the_settings_that_keep_calls_single(app: Celery) -> None:
+    conf = app.conf
+    assert conf.task_acks_late
+    assert conf.task_reject_on_worker_lost
+    assert conf.worker_prefetch_multiplier == 1
+    assert not conf.worker_cancel_long_running_tasks_on_connection_loss
+    assert conf.broker_connection_max_retries is None
+    assert conf.accept_content == ["json"]
+    assert not conf.task_create_missing_queues
+    assert not conf.result_extended
+    assert conf.enable_utc
+
+
+def test_visibility_is_the_same_in_all_three_places(app: Celery) -> None:
+    conf = app.conf
+    places = (conf.broker_transport_options, conf.result_backend_transport_options)
+    assert [place["visibility_timeout"] for place in places] == [conf.visibility_timeout] * 2
+    assert all("retry_on_timeout" not in place for place in places)
+
+
+def test_the_dial_task_stores_nothing_and_sends_nothing_by_itself(app: Celery) -> None:
+    dial = app.tasks["worker.tasks.dial"]
+    assert dial.ignore_result
+    assert dial.send_events is False
+
+
+def test_the_message_is_what_celery_itself_would_read(app: Celery) -> None:
+    raw = json.loads(dial_message(app).replace("@ID@", "the-job").replace("@TAG@", "the-job.1"))
+    with Connection("memory://") as connection, connection.channel() as channel:
+        message = channel.message_to_python(raw)
+        args, kwargs, embedded = message.decode()
+    assert (args, kwargs) == (["the-job"], {})
+    assert message.headers["id"] == message.headers["root_id"] == "the-job"
+    assert message.headers["task"] == "worker.tasks.dial"
+    assert message.headers["ignore_result"] is True
+    assert message.delivery_tag == "the-job.1"
+    assert embedded["chord"] is None
+
+
+def test_a_sentinel_url_is_taken_apart_for_celery() -> None:
+    app = build_app(Settings(redis_url="sentinel://:pw@10.0.0.1:26379/0,10.0.0.2:26379/0?master=calls"))
+    assert app.conf.broker_url == "sentinel://:pw@10.0.0.1:26379/0;sentinel://10.0.0.2:26379/0"
+    assert app.conf.broker_transport_options["master_name"] == "calls"

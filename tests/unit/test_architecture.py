@@ -1,0 +1,40 @@
+"""Who may import whom, and who alone speaks with Redis and with PBXs."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def imports_of(folder: str) -> Iterator[tuple[Path, str]]:
+    for file in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((file, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield file, node.module
+
+
+def test_worker_never_imports_producers_or_ops() -> None:
+    wrong = [pair for pair in imports_of("worker") if pair[1].split(".")[0] in ("producers", "ops")]
+    assert wrong == []
+
+
+def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
+    allowed = ("worker.jobs", "worker.hopper", "worker.settings", "worker.errors")
+    wrong = [pair for pair in imports_of("producers") if pair[1].startswith("worker") and pair[1] not in allowed]
+    assert wrong == []
+
+
+def test_only_pbx_adapters_speak_http() -> None:
+    speakers = {file for file, module in imports_of("worker") if module.split(".")[0] in ("requests", "urllib3")}
+    assert speakers == {ROOT / "worker/pbx/transport.py"}
+
+
+def test_every_script_starts_with_its_key_map_or_purpose() -> None:
+    scripts = list((ROOT / "worker/hopper/scripts").glob("*.lua"))
+    assert len(scripts) > 10
+    for script in scripts:
+        first = script.read_text().splitlines()[0]
+        assert script.stem == "shared" or first.startswith(f"-- {script.stem}: "), script

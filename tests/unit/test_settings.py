@@ -1,0 +1,151 @@
+"""Settings: the file of the design, the environment, secrets, and every problem at once."""
+
+from pathlib import Path
+
+import pytest
+
+from worker.errors import ConfigurationError
+from worker.settings import Settings, TimeLimits, redis_host
+
+DESIGN = """
+redis_url = "redis://127.0.0.1:6379/0"
+result_backend = "redis://127.0.0.1:6379/1"
+[pbx.hq]
+api = "yeastar-s-v1.0"
+base_url = "https://192.168.5.150:8088"
+username = "api"
+password_env = "HQ_PBX_PASSWORD"
+ca_file = "hq.pem"
+calls_per_second = 2.0
+burst = 1
+max_open_calls = 8
+open_call_s = 60
+extension_rest_s = 2
+connect_timeout_s = 3
+read_timeout_s = 10
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("OUTDIAL_CONFIG", "REDIS_URL", "OUTDIAL_REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HQ_PBX_PASSWORD", "s3cret")
+    (tmp_path / "hq.pem").write_text("certificate")
+    path = tmp_path / "outdial.toml"
+    path.write_text(DESIGN)
+    return path
+
+
+def problems(path: Path) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load(path)
+    return str(refused.value)
+
+
+def test_the_file_of_the_design_loads(file: Path) -> None:
+    settings = Settings.load(file)
+    pbx = settings.pbx["hq"]
+    assert (pbx.calls_per_second, pbx.burst, pbx.max_open_calls, pbx.open_call_s) == (2.0, 1, 8, 60)
+    assert pbx.secret == "s3cret"
+    assert pbx.ca_file == file.parent / "hq.pem"
+    assert settings.result_backend_url.endswith("/1")
+
+
+def test_secrets_hide_in_repr(file: Path) -> None:
+    shown = repr(Settings.load(file))
+    assert "s3cret" not in shown
+    assert "redis://" not in shown
+
+
+def test_the_environment_wins_over_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTDIAL_PBX__HQ__BURST", "7")
+    monkeypatch.setenv("OUTDIAL_REDIS_URL", "redis://elsewhere:1/0")
+    settings = Settings.load(file)
+    assert settings.pbx["hq"].burst == 7
+    assert settings.pbx["hq"].max_open_calls == 8
+    assert settings.redis_url == "redis://elsewhere:1/0"
+
+
+def test_the_environment_alone_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OUTDIAL_CONFIG", raising=False)
+    monkeypatch.setenv("OUTDIAL_REDIS_URL", "redis://127.0.0.1:1/0")
+    for name, value in {
+        "API": "yeastar-s-v2.0",
+        "BASE_URL": "https://pbx",
+        "USERNAME": "u",
+        "PASSWORD": "p",
+    }.items():
+        monkeypatch.setenv(f"OUTDIAL_PBX__HQ__{name}", value)
+    assert Settings.load().pbx["hq"].api == "yeastar-s-v2.0"
+
+
+def test_secrets_come_from_files(file: Path) -> None:
+    (file.parent / "pw").write_text("from-file\n")
+    (file.parent / "redis").write_text("redis://:pw@127.0.0.1:2/0\n")
+    text = DESIGN.replace('password_env = "HQ_PBX_PASSWORD"', 'password_file = "pw"')
+    file.write_text(text.replace('redis_url = "redis://127.0.0.1:6379/0"', 'redis_url_file = "redis"'))
+    settings = Settings.load(file)
+    assert settings.pbx["hq"].secret == "from-file"
+    assert settings.redis_url == "redis://:pw@127.0.0.1:2/0"
+
+
+def test_every_problem_is_told_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(
+        DESIGN.replace("burst = 1", "burst = 0").replace("yeastar-s-v1.0", "asterisk") + "colour = 1\n"
+    )
+    told = problems(file)
+    assert "pbx.hq.burst" in told
+    assert "pbx.hq.api" in told
+    assert "pbx.hq.colour: is not a setting" in told
+
+
+def test_a_missing_secret_names_the_variable(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HQ_PBX_PASSWORD")
+    assert "HQ_PBX_PASSWORD is not set" in problems(file)
+
+
+def test_a_missing_certificate_is_named(file: Path) -> None:
+    (file.parent / "hq.pem").unlink()
+    assert "pbx.hq.ca_file: hq.pem is not a file" in problems(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("not toml", "is not TOML"),
+        ("", "redis_url: is missing"),
+        (DESIGN + "tls_verify = false\n", "not several"),
+        (DESIGN.replace("https://192.168.5.150:8088", "https://user:pw@host"), "pbx.hq.base_url"),
+        (DESIGN.replace("read_timeout_s = 10", "read_timeout_s = 60"), "pbx.hq.read_timeout_s"),
+        (DESIGN + "[worker]\nstop_grace_s = 5\n", "stop_grace_s"),
+        (DESIGN + '[pbx.HQ]\napi = "yeastar-s-v1.0"\n', "pbx.HQ"),
+    ],
+)
+def test_what_cannot_work_is_refused(file: Path, text: str, told: str) -> None:
+    file.write_text(text)
+    assert told in problems(file)
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    assert "No such file" in problems(file.parent / "other.toml")
+
+
+def test_the_time_limits_are_in_the_order_that_keeps_calls_single() -> None:
+    limits = TimeLimits()
+    assert limits.attempt_deadline_s < limits.claim_lease_s < limits.claim_dead_s
+    assert 3 * limits.attempt_deadline_s < limits.visibility_timeout_s
+    for wrong in ({"claim_lease_s": 29}, {"claim_dead_s": 45}, {"visibility_timeout_s": 90}):
+        with pytest.raises(ValueError, match="must"):
+            TimeLimits.model_validate(wrong)
+
+
+def test_a_log_never_sees_the_password_of_redis() -> None:
+    assert redis_host("rediss://user:pw@host/3") == "rediss://host:6379"
+
+
+def test_changed_credentials_change_the_mark(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Settings.load(file).pbx["hq"].credentials_mark()
+    monkeypatch.setenv("HQ_PBX_PASSWORD", "other")
+    assert Settings.load(file).pbx["hq"].credentials_mark() != first
