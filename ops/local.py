@@ -22,6 +22,7 @@ from typing import Self
 
 import click
 import redis
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -236,8 +237,8 @@ def _counted(results: Sequence[DialResult]) -> str:
 
 
 def _table(results: Sequence[DialResult]) -> Table:
-    table = Table(title="What came of the leads", caption=_causes(results), row_styles=("", "dim"))
-    for name in ("lead", "pbx", "extid", "state", "callid", "attempts", "error"):
+    table = Table(title="What came of the leads", caption=_causes(results), box=SIMPLE_HEAD, padding=(0, 1))
+    for name in ("lead", "pbx", "extid", "state", "callid", "attempts", "errno"):
         table.add_column(name, no_wrap=True)
     for result in sorted(results, key=lambda result: result.metadata.get("lead", "")):
         table.add_row(

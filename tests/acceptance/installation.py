@@ -125,8 +125,11 @@ class Installation:
                 eventually(lambda: len(self.hopper.workers_alive()) == processes)
                 yield supervisor
 
+    def outdial_command(self) -> list[str]:
+        return [sys.executable, "-m", "producers.cli", "--config", str(self.config)]
+
     def outdial(self, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "producers.cli", "--config", str(self.config), *arguments]
+        command = [*self.outdial_command(), *arguments]
         return subprocess.run(
             command, input=text, capture_output=True, text=True, env=self.environment, timeout=60, check=False
         )

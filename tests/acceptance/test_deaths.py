@@ -1,0 +1,126 @@
+"""Workers that stop, die and freeze; a Redis that dies: nothing lost, nothing rung twice."""
+
+import os
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.embedded_redis import EmbeddedRedis
+from ops.pbx_simulator import rung_twice
+from tests.acceptance.installation import Installation, eventually, installation
+from worker.jobs import DialJob, JobState
+
+OPTIONS = ("--extensions", "1000-1099", "--ring-s", "0.02", "--talk-s", "0.05", "--log-level", "warning")
+# Short, so that what a death leaves behind is cleaned up within the test.
+QUICK = ("[limits]", "attempt_deadline_s = 3", "claim_lease_s = 3.5", "claim_dead_s = 4", "release_ttl_s = 3")
+
+
+@pytest.fixture
+def site(tmp_path: Path, namespace: str) -> Iterator[Installation]:
+    with (
+        EmbeddedRedis(tmp_path / "redis") as server,
+        installation(tmp_path, server, namespace, hq=OPTIONS) as site,
+    ):
+        site.write_settings()
+        lines = site.config.read_text().splitlines()
+        site.config.write_text("\n".join([*lines, *QUICK]))
+        yield site
+
+
+def put(site: Installation, count: int) -> list[str]:
+    jobs = [DialJob(extid=str(1000 + n % 100), outto=f"02055501{n:03d}", pbx="hq") for n in range(count)]
+    return [receipt.id for receipt in site.hopper.put_many(jobs) if not isinstance(receipt, Exception)]
+
+
+def processes_of(supervisor: "subprocess.Popen[str]") -> list[int]:
+    children = Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+def states(site: Installation, jobs: list[str]) -> Counter[JobState]:
+    return Counter(result.state for result in site.hopper.results(jobs))
+
+
+def assert_kept(site: Installation, jobs: list[str]) -> None:
+    eventually(lambda: all(state.is_final for state in states(site, jobs)), within_s=60)
+    rings = site.pbxs["hq"].rings()
+    assert rung_twice(rings) == {}
+    placed = {result.callid for result in site.hopper.results(jobs) if result.state is JobState.PLACED}
+    assert placed <= {ring.callid for ring in rings}
+    assert sum(states(site, jobs).values()) == len(jobs)
+
+
+def test_sigterm_lets_calls_end_and_hands_the_rest_back(site: Installation) -> None:
+    jobs = put(site, 200)
+    with site.workers(processes=2, concurrency=8) as supervisor:
+        eventually(lambda: states(site, jobs)[JobState.PLACED] > 20)
+        supervisor.send_signal(signal.SIGTERM)
+        assert supervisor.wait(timeout=30) == 0
+    left = states(site, jobs)
+    assert set(left) <= {JobState.PLACED, JobState.WAITING, JobState.RELEASED}
+    assert left[JobState.RELEASED] <= 32
+    with site.workers(processes=1):
+        assert_kept(site, jobs)
+    assert states(site, jobs) == {JobState.PLACED: len(jobs)}
+
+
+def test_a_killed_worker_is_replaced_and_its_jobs_come_to_an_end(site: Installation) -> None:
+    jobs = put(site, 300)
+    with site.workers(processes=2, concurrency=8) as supervisor:
+        for wanted in (40, 120):
+            eventually(lambda wanted=wanted: states(site, jobs)[JobState.PLACED] > wanted)
+            os.kill(processes_of(supervisor)[0], signal.SIGKILL)
+        assert_kept(site, jobs)
+    assert states(site, jobs)[JobState.UNKNOWN] <= 16
+    unknown = [result for result in site.hopper.results(jobs) if result.state is JobState.UNKNOWN]
+    assert {result.errno for result in unknown} <= {"worker_lost", "reply_lost"}
+
+
+def test_a_killed_supervisor_takes_its_workers_with_it(site: Installation) -> None:
+    jobs = put(site, 100)
+    with site.workers(processes=2, concurrency=4) as supervisor:
+        eventually(lambda: states(site, jobs)[JobState.PLACED] > 5)
+        workers = processes_of(supervisor)
+        supervisor.kill()
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), within_s=30)
+    with site.workers():
+        assert_kept(site, jobs)
+
+
+def test_a_frozen_worker_rings_nobody_twice_when_it_thaws(site: Installation) -> None:
+    jobs = put(site, 200)
+    with site.workers(processes=2, concurrency=8) as supervisor:
+        eventually(lambda: states(site, jobs)[JobState.PLACED] > 20)
+        frozen = processes_of(supervisor)[0]
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            eventually(
+                lambda: sum(states(site, jobs)[s] for s in (JobState.PLACED, JobState.UNKNOWN)) == 200, within_s=40
+            )
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        assert_kept(site, jobs)
+
+
+def test_redis_killed_and_restarted_loses_nothing(site: Installation) -> None:
+    jobs = put(site, 300)
+    with site.workers(processes=2, concurrency=8):
+        eventually(lambda: states(site, jobs)[JobState.PLACED] > 40)
+        site.server.end_process(kill=True)
+        site.server.start()
+        assert_kept(site, jobs)
+
+
+def test_a_duplicate_message_is_not_a_second_call(site: Installation) -> None:
+    app = site.plain_celery()
+    jobs = put(site, 60)
+    with site.workers(processes=2, concurrency=8):
+        for job in jobs * 3:
+            app.send_task("worker.tasks.dial", (job,), task_id=job, queue=f"{site.namespace}.dial")
+        assert_kept(site, jobs)
+    assert len(site.pbxs["hq"].rings()) == len(jobs)
+    assert states(site, jobs) == {JobState.PLACED: len(jobs)}
