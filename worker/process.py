@@ -3,12 +3,14 @@
 import os
 import signal
 import threading
+import warnings
 from typing import Any
 
 import click
 import redis
 import structlog
 from celery import Celery, bootsteps
+from celery.platforms import SecurityWarning
 from celery.worker.state import reserved_requests
 
 from worker import logs
@@ -144,6 +146,8 @@ def _stop_with_the_supervisor(pipe: int) -> None:
 @click.option("--supervisor-pipe", type=int, default=None)
 def main(config: str | None, name: str, concurrency: int, supervisor_pipe: int | None) -> None:
     """Run one worker process; started by `worker.supervisor`."""
+    # Celery warns root of unpickling what strangers send; we take JSON alone.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     try:
         settings = Settings.load(config)
         logs.set_up(settings.log_level)

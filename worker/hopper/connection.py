@@ -1,6 +1,7 @@
 """The Redis client of the hopper, and the scripts loaded on it."""
 
 from functools import cache
+from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -63,23 +64,24 @@ def _behind_sentinels(url: str, options: dict[str, Any]) -> "redis.Redis":
 
 
 @cache
-def _source(name: str) -> str:
+def _script(name: str) -> tuple[str, str]:
+    """Return a script's text and the SHA-1 under which servers know it."""
     scripts = files("worker.hopper") / "scripts"
-    return (scripts / "shared.lua").read_text() + (scripts / f"{name}.lua").read_text()
+    text = (scripts / "shared.lua").read_text() + (scripts / f"{name}.lua").read_text()
+    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Scripts:
     """
     Runs the named steps in `scripts/` on one server.
 
-    A server that has forgotten a script (restart, SCRIPT FLUSH, fail-over) is given it again: NOSCRIPT says
+    A server that does not know a script (new, restarted, SCRIPT FLUSH, fail-over) is sent its text: NOSCRIPT says
     that nothing ran, so the repeat is safe.
     """
 
     def __init__(self, client: "redis.Redis", namespace: str) -> None:
         self._client = client
         self._namespace = namespace
-        self._shas: dict[str, str] = {}
 
     def run(self, name: str, *args: str | float, extra_keys: tuple[str, ...] = ()) -> Any:
         """
@@ -94,11 +96,8 @@ class Scripts:
             redis.exceptions.RedisError: As the server or the connection gave it.
         """
         keys = (self._namespace, *extra_keys)
-        sha = self._shas.get(name)
-        if sha:
-            try:
-                return self._client.evalsha(sha, len(keys), *keys, *args)
-            except NoScriptError:
-                pass
-        self._shas[name] = self._client.script_load(_source(name))
-        return self._client.evalsha(self._shas[name], len(keys), *keys, *args)
+        text, sha = _script(name)
+        try:
+            return self._client.evalsha(sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return self._client.eval(text, len(keys), *keys, *args)

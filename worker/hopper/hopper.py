@@ -149,9 +149,8 @@ class Hopper(Looking):
             nonce: Names this claim; the same one again gets the same answer.
             slot_wait_s: Longest wait the caller sleeps itself; beyond it the job goes back to its lane.
         """
-        limits = self._limits
         word, *rest = self._scripts.run(
-            "claim", job_id, nonce, limits.claim_dead_s, slot_wait_s, limits.release_ttl_s, self._retain_s
+            "claim", job_id, nonce, self._limits.claim_dead_s, slot_wait_s, self._retain_s
         )
         match word:
             case "go":

@@ -1,6 +1,6 @@
 -- claim: the last step before the POST; checks and takes everything together.
 -- KEYS[1] NS. ARGV: id, nonce of this claim, seconds until the claim counts as dead, longest wait the
--- caller's slot may sleep (s), release_ttl_s, retain_s.
+-- caller's slot may sleep (s), retain_s.
 -- Returns one of
 --   {'go', pbx, extid, outto, autoanswer, attempts, age_s, token, token generation}
 --       age_s counts from when the job could first go: enqueued_at or not_before
@@ -11,7 +11,7 @@
 --   {'not_yours', state or 'gone'}  another message of this job was faster, or it is over
 -- Twice with the same nonce: 'go' again, with nothing taken twice.
 local id, nonce = ARGV[1], ARGV[2]
-local dead_after_s, slot_wait_s, release_ttl_s = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local dead_after_s, slot_wait_s = tonumber(ARGV[3]), tonumber(ARGV[4])
 local record = read(id, 'state', 'nonce', 'pbx', 'extid', 'expires_at', 'hold', 'attempts', 'outto',
   'autoanswer', 'enqueued_at', 'not_before', 'rank', 'seq')
 
@@ -26,7 +26,7 @@ if record.state == 'claimed' and record.nonce == nonce then return go(tonumber(r
 if record.state ~= 'released' then return { 'not_yours', record.state or 'gone' } end
 if record.expires_at and tonumber(record.expires_at) <= NOW then
   let_go(id, record)
-  return { 'ended', 'expired', end_job(id, record, 'expired', ARGV[6]) }
+  return { 'ended', 'expired', end_job(id, record, 'expired', ARGV[5]) }
 end
 
 local function back(due)
@@ -59,7 +59,7 @@ end
 if wait > 0 then return { 'wait', stamp(wait) } end
 
 local interval = permits(limits)
-redis.call('HSET', key('pbx', record.pbx), 'tat', stamp(math.max(tonumber(limits.tat or 0), NOW) + interval))
+redis.call('HSET', key('pbx', record.pbx), 'tat', stamp(next_permit(limits) + interval))
 leave_flight(id, record)
 redis.call('ZADD', key('claimed'), NOW + dead_after_s, id)
 local attempts = redis.call('HINCRBY', key('job', id), 'attempts', 1)

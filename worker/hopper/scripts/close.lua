@@ -1,6 +1,6 @@
 -- close: a PBX could not be reached; nobody tries again for a while that doubles with each failure.
 -- KEYS[1] NS. ARGV: PBX, base_s, cap_s, reason. Returns seconds until it is tried again.
--- Calls that failed together count once: only the first finds the PBX open. finish.lua forgets the count.
+-- Calls that failed together count once: only the first finds the PBX open. finish.lua and park.lua forget the count.
 local home = key('pbx', ARGV[1])
 local closed_until = tonumber(redis.call('HGET', home, 'closed_until') or 0)
 if closed_until <= NOW then

@@ -20,7 +20,8 @@ elseif owns_extension(record) then
   local limits = pbx_limits(record.pbx) or { open_call_s = 60, extension_rest_s = 0 }
   local over_at = NOW + limits.open_call_s
   hold(id, record, over_at, over_at + limits.extension_rest_s)
-  redis.call('ZADD', key('pbxs'), 'LT', over_at, record.pbx)
+  -- Also where nothing waits: that visit clears the line away.
+  if redis.call('ZADD', key('pbxs'), 'LT', 'CH', math.max(over_at, NOW), record.pbx) == 1 then wake() end
 end
 redis.call('HDEL', key('pbx', record.pbx), 'failures')
 if state == 'placed' then redis.call('HSET', key('job', id), 'placed_at', stamp(NOW)) end

@@ -5,16 +5,18 @@
 local pbx, nonce, token, block_s = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local home = key('token', pbx)
 local values = redis.call('HMGET', home, 'login_nonce', 'token', 'generation')
-if block_s > 0 then
-  redis.call('HSET', key('pbx', pbx), 'closed_until', stamp(NOW + block_s), 'closed_reason', ARGV[5])
-end
 if token ~= '' and values[2] == token then return { tonumber(values[3]) } end
+-- Too late: somebody else had the turn since, or the credentials changed; their word counts.
 if values[1] ~= nonce then return { -1 } end
 redis.call('HDEL', home, 'login_nonce', 'login_until')
 if token == '' then
   redis.call('HDEL', home, 'token')
+  if block_s > 0 then
+    redis.call('HSET', key('pbx', pbx), 'closed_until', stamp(NOW + block_s), 'closed_reason', ARGV[5])
+  end
   return { tonumber(values[3] or 0) }
 end
 redis.call('HSET', home, 'token', token, 'since', stamp(NOW))
 redis.call('HDEL', key('pbx', pbx), 'closed_until', 'closed_reason')
+look_again(pbx)
 return { redis.call('HINCRBY', home, 'generation', 1) }

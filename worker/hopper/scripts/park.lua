@@ -9,6 +9,7 @@ if not record.state or record.nonce ~= nonce then return { 'stale', record.state
 if record.state == 'waiting' or record.state == 'released' then return { 'parked' } end
 if record.state ~= 'claimed' and record.state ~= 'unknown' then return { 'stale', record.state } end
 
+if ARGV[4] ~= '1' then redis.call('HDEL', key('pbx', record.pbx), 'failures') end -- the PBX answered
 redis.call('ZREM', key('ended'), id)
 redis.call('ZREM', key('outbox'), id)
 redis.call('PERSIST', key('job', id))
@@ -18,7 +19,8 @@ redis.call('HDEL', key('job', id), 'finished_at')
 local expires_at = redis.call('HGET', key('job', id), 'expires_at')
 if expires_at then redis.call('ZADD', key('expiry'), expires_at, id) end
 
-if ARGV[5] == '1' then
+-- A claim that came back late has lost its leases: its job goes to the end of the queue for them.
+if ARGV[5] == '1' and record.state == 'claimed' and owns_extension(record) then
   leave_flight(id, record)
   redis.call('HSET', key('job', id), 'state', 'released')
   redis.call('ZADD', key('released'), NOW + delay_s, id)

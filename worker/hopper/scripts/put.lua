@@ -33,6 +33,8 @@ for _, job in ipairs(jobs) do
       enter_later(id, record, due)
     else
       enter_lane(id, record)
+      -- An urgent job puts its PBX at the head of the round, once.
+      if record.rank == '0' then redis.call('ZADD', key('pbxs'), 'LT', NOW - 3600, record.pbx) end
     end
     due_now = true
     answer[#answer + 1] = 'new'

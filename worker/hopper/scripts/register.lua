@@ -8,7 +8,6 @@ if redis.call('HGET', key('token', pbx), 'credentials') ~= credentials then
   redis.call('DEL', key('token', pbx))
   redis.call('HSET', key('token', pbx), 'credentials', credentials, 'generation', generation + 1)
   redis.call('HDEL', key('pbx', pbx), 'closed_until', 'closed_reason')
-  redis.call('ZADD', key('pbxs'), 'LT', NOW, pbx)
-  wake()
 end
+look_again(pbx)
 return 1

@@ -41,12 +41,12 @@ local function release_job(pbx, extid)
   local id = redis.call('ZPOPMIN', key('lane', pbx, extid))[1]
   local record = read(id, 'state', 'pbx', 'extid', 'expires_at')
   if record.state ~= 'waiting' then
-    place_lane(pbx, extid)
+    place_lane(pbx, extid, true)
     return 0
   end
   if record.expires_at and tonumber(record.expires_at) <= NOW then
     end_job(id, record, 'expired', retain_s)
-    place_lane(pbx, extid)
+    place_lane(pbx, extid, true)
     return 0
   end
   redis.call('HSET', key('job', id), 'state', 'released')

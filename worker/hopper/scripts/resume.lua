@@ -5,8 +5,7 @@ if ARGV[1] == '*' then names = redis.call('SMEMBERS', key('paused')) end
 local lifted = {}
 for _, name in ipairs(names) do
   if redis.call('SREM', key('paused'), name) == 1 then lifted[#lifted + 1] = name end
-  -- Whether it has jobs or not: the pacer drops it from the round if it finds none.
-  if name ~= '*' then redis.call('ZADD', key('pbxs'), 'LT', NOW, name) end
+  if name ~= '*' and has_jobs(name) then redis.call('ZADD', key('pbxs'), 'LT', NOW, name) end
 end
 wake()
 return lifted

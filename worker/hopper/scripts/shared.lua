@@ -49,19 +49,30 @@ local function is_paused(pbx)
   return redis.call('SISMEMBER', key('paused'), '*') == 1 or redis.call('SISMEMBER', key('paused'), pbx) == 1
 end
 
--- Puts the lane where its first job says it belongs. Safe to call at any time.
-local function place_lane(pbx, extid)
+-- Puts the lane where its first job says it belongs. Safe to call at any time. A lane whose extension is
+-- free keeps its turn; one whose extension just became free, or that was just served, goes to the end.
+local function place_lane(pbx, extid, served)
   local head = redis.call('ZRANGE', key('lane', pbx, extid), 0, 0, 'WITHSCORES')
   local rank = head[1] and math.floor(tonumber(head[2]) / RANK_STEP) or -1
-  for other = 0, 2 do
-    if other ~= rank then redis.call('ZREM', key('ring', pbx, other), extid) end
+  local lease = tonumber(redis.call('ZSCORE', key('exts', pbx), extid) or 0)
+  local at = math.max(lease, NOW)
+  for ring = 0, 2 do
+    local turn = tonumber(redis.call('ZSCORE', key('ring', pbx, ring), extid) or NOW)
+    if lease <= NOW and turn < NOW and not served then at = math.max(turn, lease) end
+    if ring ~= rank then redis.call('ZREM', key('ring', pbx, ring), extid) end
   end
   if rank < 0 then return end
-  local free_at = tonumber(redis.call('ZSCORE', key('exts', pbx), extid) or 0)
-  redis.call('ZADD', key('ring', pbx, rank), free_at, extid)
-  -- An urgent job that may go now puts its PBX at the head of the round, once.
-  local turn = (rank == 0 and free_at <= NOW) and NOW - 3600 or math.max(free_at, NOW)
-  redis.call('ZADD', key('pbxs'), 'LT', turn, pbx)
+  redis.call('ZADD', key('ring', pbx, rank), at, extid)
+  if redis.call('ZADD', key('pbxs'), 'LT', 'CH', math.max(at, NOW), pbx) == 1 then wake() end
+end
+
+local function has_jobs(pbx)
+  return redis.call('EXISTS', key('ring', pbx, 0), key('ring', pbx, 1), key('ring', pbx, 2), key('later', pbx)) > 0
+end
+
+-- Something about a PBX changed that may let a waiting job go: the pacer looks again.
+local function look_again(pbx, at)
+  if redis.call('ZADD', key('pbxs'), 'XX', 'LT', 'CH', at or NOW, pbx) == 1 then wake() end
 end
 
 local function enter_lane(id, record)
@@ -110,8 +121,7 @@ local function let_go(id, record, rest_s)
     place_lane(record.pbx, record.extid)
   end
   redis.call('HDEL', key('job', id), 'hold')
-  -- A freed line may let another lane of this PBX go.
-  if redis.call('ZSCORE', key('pbxs'), record.pbx) then redis.call('ZADD', key('pbxs'), 'LT', NOW, record.pbx) end
+  look_again(record.pbx) -- a freed line may let another lane go
   wake()
 end
 
@@ -153,11 +163,17 @@ local function permits(limits)
   return interval, (tonumber(limits.burst) - 1) * interval + SLACK_S
 end
 
+-- When the next permit is due, on the grid that earlier ones set. Further ahead than one burst it can stand
+-- only by a lower limit of yesterday, or a clock set back.
+local function next_permit(limits)
+  local interval, tolerance = permits(limits)
+  return math.min(math.max(tonumber(limits.tat or 0), NOW), NOW + tolerance + interval)
+end
+
 -- Seconds until this PBX has a permit for somebody behind `ahead` others; 0 or less means now.
 local function permit_wait(limits, ahead)
   local interval, tolerance = permits(limits)
-  local tat = math.max(tonumber(limits.tat or 0), NOW)
-  return tat + ahead * interval - tolerance - NOW
+  return next_permit(limits) + ahead * interval - tolerance - NOW
 end
 
 local function pbx_limits(pbx)

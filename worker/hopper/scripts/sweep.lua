@@ -39,5 +39,7 @@ for _, id in ipairs(due(key('expiry'), NOW)) do
   end
 end
 
-redis.call('ZREMRANGEBYSCORE', key('ended'), '-inf', NOW - tonumber(retain_s))
+for _, list in ipairs({ 'ended', 'outbox' }) do -- their records are gone
+  redis.call('ZREMRANGEBYSCORE', key(list), '-inf', NOW - tonumber(retain_s))
+end
 return due(key('outbox'), NOW - tonumber(ARGV[4]))

@@ -1,0 +1,192 @@
+"""Finishing: an attempt's end is told once, and its leases last as long as the call."""
+# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
+
+import pytest
+
+from tests.integration.test_hopper_keys import (
+    Stage,
+    eventually,
+    in_s,
+    no_key_stays_for_ever,
+    quick,
+    stage,
+)
+from worker.jobs import JobState
+
+ENDS = [JobState.PLACED, JobState.FAILED, JobState.UNKNOWN]
+
+
+def test_a_placed_call_has_its_callid_and_times(stage: Stage) -> None:
+    job_id, claim = stage.claimed(metadata={"lead": "7"}, key="k")
+
+    result = stage.hopper.finish(job_id, "n1", JobState.PLACED, claim, callid="1763912345.7")
+
+    assert result is not None
+    assert (result.state, result.callid, result.errno, result.attempts) == ("placed", "1763912345.7", None, 1)
+    assert result.finished_at is not None
+    assert result.enqueued_at <= result.finished_at
+    assert result.placed_at == result.finished_at
+    assert result.metadata == {"lead": "7"}
+    assert stage.hopper.result(job_id) == result, "the record says the same"
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.UNKNOWN])
+def test_a_call_not_placed_keeps_errno_and_error(stage: Stage, state: JobState) -> None:
+    job_id, claim = stage.claimed()
+
+    result = stage.hopper.finish(job_id, "n1", state, claim, errno="10006", error="no such extension")
+
+    assert result is not None
+    assert (result.state, result.errno, result.error) == (state, "10006", "no such extension")
+    assert (result.callid, result.placed_at) == (None, None)
+    assert stage.hopper.result(job_id) == result
+
+
+@pytest.mark.parametrize("state", ENDS)
+def test_a_finished_job_is_in_no_lane_and_in_the_outbox(stage: Stage, state: JobState) -> None:
+    job_id, claim = stage.claimed(expires_at=in_s(60))
+    stage.finish(job_id, "n1", claim, state)
+
+    for name in ("lane:hq:1001", "later:hq", "released", "released:hq", "claimed", "expiry"):
+        assert stage.score(name, job_id) is None, name
+    assert stage.score("ended", job_id) == stage.score("outbox", job_id) is not None
+    assert 0 < stage.hopper.client.ttl(stage.hopper.keys.job(job_id)) <= 600
+
+
+@pytest.mark.parametrize("state", ENDS)
+def test_the_same_finish_again_answers_the_same_and_changes_nothing(stage: Stage, state: JobState) -> None:
+    job_id, claim = stage.claimed()
+    first = stage.finish(job_id, "n1", claim, state)
+    before = stage.snapshot()
+
+    assert stage.finish(job_id, "n1", claim, state) == first
+    assert stage.snapshot() == before
+
+
+@pytest.mark.parametrize("state", ENDS)
+def test_a_finish_by_another_claim_is_stale(stage: Stage, state: JobState) -> None:
+    job_id, claim = stage.claimed(nonce="mine")
+    before = stage.snapshot()
+
+    assert stage.finish(job_id, "theirs", claim, state) is None
+    assert stage.snapshot() == before
+
+
+def test_a_former_claim_cannot_finish_what_another_one_holds(stage: Stage) -> None:
+    job_id, claim = stage.claimed(nonce="first")
+    stage.hopper.park(job_id, "first", delay_s=0)
+    assert stage.finish(job_id, "first", claim) is None, "waiting"
+    stage.release()
+    assert stage.finish(job_id, "first", claim) is None, "released"
+    stage.go(job_id, "second")
+    assert stage.finish(job_id, "first", claim) is None, "claimed by another"
+    assert stage.state(job_id) == "claimed"
+
+
+@pytest.mark.parametrize("first", [JobState.PLACED, JobState.FAILED])
+@pytest.mark.parametrize("second", ENDS)
+def test_a_final_state_never_changes(stage: Stage, first: JobState, second: JobState) -> None:
+    if first is second:
+        return
+    job_id, claim = stage.claimed()
+    stage.finish(job_id, "n1", claim, first)
+    before = stage.snapshot()
+
+    assert stage.finish(job_id, "n1", claim, second) is None
+    assert not stage.hopper.park(job_id, "n1", delay_s=0)
+    assert stage.hopper.cancel(job_id) == ("too_late", first)
+    assert stage.snapshot() == before
+
+
+# --- late evidence -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [JobState.PLACED, JobState.FAILED])
+def test_late_evidence_resolves_what_the_sweeper_called_unknown(quick: Stage, state: JobState) -> None:
+    job_id, claim = quick.claimed()
+    unknown = eventually(quick.sweep)
+    assert (unknown, quick.state(job_id)) == ([job_id], "unknown")
+    was = quick.hopper.result(job_id)
+
+    result = quick.finish(job_id, "n1", claim, state)
+
+    assert was is not None
+    assert (was.state, was.errno) == ("unknown", "worker_lost")
+    assert result is not None
+    assert result == quick.hopper.result(job_id)
+    assert result.errno == (None if state is JobState.PLACED else "10006")
+    assert was.finished_at is not None
+    assert result.finished_at is not None
+    assert result.finished_at > was.finished_at
+    assert quick.sweep() == [job_id], "it is delivered again"
+
+
+def test_late_evidence_of_another_claim_is_no_evidence(quick: Stage) -> None:
+    job_id, claim = quick.claimed()
+    eventually(quick.sweep)
+
+    assert quick.finish(job_id, "other", claim) is None
+    assert quick.state(job_id) == "unknown"
+
+
+# --- leases ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [JobState.PLACED, JobState.UNKNOWN])
+def test_line_and_extension_are_kept_for_the_call_and_the_rest(stage: Stage, state: JobState) -> None:
+    stage.open_pbx(open_call_s=40, extension_rest_s=7)
+    job_id, claim = stage.claimed()
+    stage.finish(job_id, "n1", claim, state)
+
+    line, extension = stage.score("lines:hq", job_id), stage.score("exts:hq", "1001")
+    ended_at = stage.score("ended", job_id)
+    assert None not in (line, extension, ended_at)
+    assert line == pytest.approx(ended_at + 40, abs=1e-3)  # type: ignore[operator]
+    assert extension == pytest.approx(ended_at + 47, abs=1e-3)  # type: ignore[operator]
+    stage.put("1001")
+    assert stage.release() == []
+
+
+def test_line_and_extension_are_free_after_a_call_that_never_was(stage: Stage) -> None:
+    stage.open_pbx(open_call_s=40, extension_rest_s=7, max_open_calls=1)
+    job_id, claim = stage.claimed()
+    stage.finish(job_id, "n1", claim, JobState.FAILED)
+    following = stage.put("1001")
+
+    assert stage.hopper.view("hq").open_calls == 0
+    assert stage.release() == [following]
+    stage.go(following, "n")
+
+
+def test_a_claim_holds_its_line_until_call_and_claim_are_surely_over(stage: Stage) -> None:
+    stage.open_pbx(open_call_s=40, extension_rest_s=7)
+    job_id, _ = stage.claimed()
+
+    claimed_at = float(stage.hopper.record(job_id)["claimed_at"])
+    assert stage.score("lines:hq", job_id) == pytest.approx(claimed_at + 60 + 40, abs=1e-3)
+    assert stage.score("exts:hq", "1001") == pytest.approx(claimed_at + 60 + 47, abs=1e-3)
+    assert stage.score("claimed", job_id) == pytest.approx(claimed_at + 60, abs=1e-3)
+
+
+def test_late_evidence_does_not_touch_the_call_that_has_the_extension_by_now(quick: Stage) -> None:
+    late, claim = quick.claimed("1001", nonce="late")
+    eventually(quick.sweep)
+    quick.open_pbx(open_call_s=60)
+    other = quick.put("1001")
+    assert eventually(quick.release) == [other]
+    quick.go(other, "n")
+    lease = quick.score("exts:hq", "1001")
+
+    quick.finish(late, "late", claim, JobState.FAILED)
+
+    assert quick.score("exts:hq", "1001") == lease
+    assert quick.score("lines:hq", other) is not None
+
+
+def test_a_pbx_that_answered_is_no_longer_counted_as_failing(stage: Stage) -> None:
+    job_id, claim = stage.claimed()
+    stage.hopper.client.hset(stage.hopper.keys.pbx("hq"), "failures", 5)
+
+    stage.finish(job_id, "n1", claim)
+
+    assert stage.hopper.close("hq", base_s=1, cap_s=100, reason="down") == pytest.approx(1, abs=0.01)

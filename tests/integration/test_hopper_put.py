@@ -1,0 +1,157 @@
+"""Putting jobs in: one job for each key, in its lane or until later, whatever text it carries."""
+# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
+
+import pytest
+
+from tests.integration.test_hopper_keys import (
+    Stage,
+    eventually,
+    in_s,
+    job,
+    no_key_stays_for_ever,
+    stage,
+)
+from worker.errors import InputRefused, KeyConflict
+from worker.hopper import Receipt
+from worker.hopper.hopper import PUT_BATCH
+from worker.jobs import DialJob, JobState
+
+
+def test_a_new_job_waits_in_the_lane_of_its_extension(stage: Stage) -> None:
+    receipt = stage.hopper.put(job("1001", autoanswer="yes", metadata={"lead": "7"}))
+
+    assert (receipt.state, receipt.is_new) == (JobState.WAITING, True)
+    assert stage.score("lane:hq:1001", receipt.id) is not None
+    result = stage.hopper.result(receipt.id)
+    assert result is not None
+    assert (result.extid, result.attempts, result.metadata) == ("1001", 0, {"lead": "7"})
+
+
+def test_the_same_key_gives_the_same_job_back(stage: Stage) -> None:
+    first = stage.hopper.put(job(key="lead-7"))
+    before = stage.snapshot()
+
+    second = stage.hopper.put(job(key="lead-7"))
+
+    assert second == Receipt(first.id, JobState.WAITING, is_new=False)
+    assert stage.snapshot() == before
+
+
+def test_a_key_of_an_ended_job_gives_that_job_back_and_rings_nobody(stage: Stage) -> None:
+    job_id, claim = stage.claimed(key="lead-7")
+    stage.finish(job_id, "n1", claim)
+
+    assert stage.hopper.put(job(key="lead-7")) == Receipt(job_id, JobState.PLACED, is_new=False)
+    assert stage.release() == []
+
+
+@pytest.mark.parametrize(
+    "other", [{"outto": "41001"}, {"autoanswer": "yes"}, {"priority": "bulk"}, {"metadata": {"lead": "8"}}]
+)
+def test_the_same_key_with_other_contents_is_an_error_and_changes_nothing(
+    stage: Stage, other: dict[str, object]
+) -> None:
+    stage.put(key="lead-7")
+    before = stage.snapshot()
+
+    with pytest.raises(KeyConflict):
+        stage.put(key="lead-7", **other)
+    assert stage.snapshot() == before
+
+
+def test_a_time_computed_from_now_may_differ_when_a_key_comes_again(stage: Stage) -> None:
+    relative = frozenset({"expires_at"})
+    first = stage.hopper.put(job(key="k", expires_at=in_s(60)), relative=relative)
+
+    assert stage.hopper.put(job(key="k", expires_at=in_s(61)), relative=relative).id == first.id
+    with pytest.raises(KeyConflict):
+        stage.hopper.put(job(key="k", outto="5", expires_at=in_s(61)), relative=relative)
+
+
+def test_jobs_without_a_key_are_never_the_same(stage: Stage) -> None:
+    assert stage.put() != stage.put()
+    assert len(stage.release(2)) == 1, "one extension takes one call at a time"
+
+
+def test_a_bulk_answers_each_job_in_order_beyond_one_batch(stage: Stage) -> None:
+    jobs = [job(str(1000 + i % 7), key=f"row-{i}") for i in range(2 * PUT_BATCH + 1)]
+
+    first = list(stage.hopper.put_many(jobs))
+    again = list(stage.hopper.put_many(jobs))
+
+    assert [receipt.id for receipt in first] == [each.job_id() for each in jobs]  # type: ignore[union-attr]
+    assert {receipt.is_new for receipt in first} == {True}  # type: ignore[union-attr]
+    assert {receipt.is_new for receipt in again} == {False}  # type: ignore[union-attr]
+    assert stage.hopper.view("hq").waiting == len(jobs)
+
+
+def test_a_conflict_in_a_bulk_leaves_the_others_standing(stage: Stage) -> None:
+    answers = list(stage.hopper.put_many([job(key="a"), job(key="a", outto="5"), job(key="a"), job(key="b")]))
+
+    assert [type(answer) for answer in answers] == [Receipt, KeyConflict, Receipt, Receipt]
+    assert [answer.is_new for answer in answers if isinstance(answer, Receipt)] == [True, False, True]
+    assert "lane" not in str(answers[1])
+
+
+def test_an_empty_bulk_is_nothing(stage: Stage) -> None:
+    assert list(stage.hopper.put_many([])) == []
+
+
+def test_a_job_with_a_later_time_waits_for_it(stage: Stage) -> None:
+    soon, far = stage.put("1001", not_before=in_s(0.15)), stage.put("1002", not_before=in_s(3600))
+
+    assert stage.release() == []
+    assert stage.sleep_s is not None
+    assert stage.sleep_s <= 0.15, "the pacer is told when the first is due"
+    assert stage.hopper.view("hq").later == 2
+    assert eventually(stage.release) == [soon]
+    assert stage.state(far) == "waiting"
+
+
+def test_a_time_in_the_past_means_now(stage: Stage) -> None:
+    job_id = stage.put(not_before=in_s(-5))
+    assert stage.release() == [job_id]
+
+
+def test_a_waiting_job_is_known_by_its_expiry_until_it_ends(stage: Stage) -> None:
+    job_id = stage.put(expires_at=in_s(60))
+    assert stage.score("expiry", job_id) is not None
+
+    stage.hopper.cancel(job_id)
+    assert stage.score("expiry", job_id) is None
+
+
+def test_a_put_wakes_a_sleeping_pacer_with_one_token_only(stage: Stage) -> None:
+    stage.hopper.client.delete(stage.hopper.keys.wake)
+
+    stage.put("1001")
+    stage.put("1002")
+
+    assert stage.hopper.client.llen(stage.hopper.keys.wake) == 1
+
+
+@pytest.mark.parametrize("text", ["Zoë 📞", 'a"b\\c/\u2028', "line\nbreak\x00", "%1 @ID@ @TAG@ {}"])
+def test_any_text_comes_back_as_it_was_given(stage: Stage, text: str) -> None:
+    job_id, claim = stage.claimed(key=text, metadata={text: text})
+
+    result = stage.finish(job_id, "n1", claim)
+
+    assert result is not None
+    assert result.metadata == {text: text}
+    assert stage.hopper.put(job(key=text, metadata={text: text})).id == job_id
+
+
+def test_a_job_without_a_pbx_is_refused_before_anything_is_stored(stage: Stage) -> None:
+    before = stage.snapshot()
+    with pytest.raises(InputRefused, match="pbx"):
+        stage.hopper.put(DialJob(extid="1001", outto="41000"))
+    assert stage.snapshot() == before
+
+
+def test_a_waiting_job_takes_at_most_800_bytes(stage: Stage) -> None:
+    count = 2000
+    before = int(stage.hopper.client.info("memory")["used_memory_dataset"])
+    stage.put_each([str(1000 + i % 50) for i in range(count)])
+    after = int(stage.hopper.client.info("memory")["used_memory_dataset"])
+
+    assert (after - before) / count <= 800

@@ -1,0 +1,289 @@
+"""Looking, waiting, being told: views, ended jobs, heartbeats, wake calls, a server that forgot its scripts."""
+# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from tests.conftest import pbx_settings
+from tests.integration.test_hopper_keys import (
+    GENEROUS_S,
+    Stage,
+    eventually,
+    in_s,
+    job,
+    no_key_stays_for_ever,
+    quick,
+    stage,
+)
+from worker.hopper import Hopper, LaneView, connect
+from worker.jobs import JobState
+
+# --- views -------------------------------------------------------------------------------------------------
+
+
+def test_a_pbx_at_a_glance(stage: Stage) -> None:
+    stage.open_pbx(open_call_s=60)
+    stage.claimed("1001")
+    stage.put_each(["1001", "1001", "1002", "1003"])
+    stage.put("1004", not_before=in_s(60))
+    stage.release(1)
+
+    view = stage.hopper.view("hq")
+
+    assert (view.waiting, view.later, view.released, view.open_calls) == (3, 1, 1, 1)
+    assert (view.paused, view.closed_s, view.closed_reason) == (False, 0, "")
+    assert [(lane.extid, lane.waiting) for lane in view.lanes] == [("1001", 2), ("1003", 1)]
+    assert view.lanes[0].busy_s > 60
+    assert view.lanes[1] == LaneView("1003", 1, 0.0)
+
+
+def test_a_pbx_nobody_knows_is_empty(stage: Stage) -> None:
+    view = stage.hopper.view("nobody")
+    assert (view.waiting, view.later, view.released, view.open_calls, view.lanes) == (0, 0, 0, 0, ())
+
+
+def test_results_leave_out_what_never_was(stage: Stage) -> None:
+    job_id = stage.put()
+    assert [result.job_id for result in stage.hopper.results(["nobody", job_id])] == [job_id]
+    assert stage.hopper.result("nobody") is None
+    assert stage.hopper.record("nobody") == {}
+
+
+def test_a_result_tells_no_telephone_number(stage: Stage) -> None:
+    job_id, claim = stage.claimed(outto="5550123")
+    result = stage.finish(job_id, "n1", claim)
+    assert result is not None
+    assert "5550123" not in str(result.plain())
+
+
+# --- ended since -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [1, 3, 500])
+def test_ended_jobs_come_oldest_first_each_once(stage: Stage, page: int) -> None:
+    job_ids = stage.put_each([str(1000 + i) for i in range(7)])
+    for job_id in job_ids:
+        stage.hopper.cancel(job_id)
+
+    assert [result.job_id for result in stage.hopper.ended_since(0, page=page)] == job_ids
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 500])
+def test_jobs_that_ended_in_the_same_microsecond_all_come(stage: Stage, page: int) -> None:
+    job_ids = stage.put_each([str(1000 + i) for i in range(7)], expires_at=in_s(-1))
+    stage.sweep()
+
+    ended = [result.job_id for result in stage.hopper.ended_since(0, page=page)]
+    assert sorted(ended) == sorted(job_ids)
+
+
+def test_only_jobs_ended_since_then_come(stage: Stage) -> None:
+    before, after = stage.put_each(["1001", "1002"])
+    stage.hopper.cancel(before)
+    since = stage.hopper.now()
+    stage.hopper.cancel(after)
+    at = stage.score("ended", after)
+    assert at is not None
+
+    assert [result.job_id for result in stage.hopper.ended_since(since)] == [after]
+    assert [result.job_id for result in stage.hopper.ended_since(at)] == [after], "the time itself included"
+    assert list(stage.hopper.ended_since(at + 0.001)) == []
+
+
+def test_an_end_while_one_reads_comes_too(stage: Stage) -> None:
+    first, second = stage.put_each(["1001", "1002"])
+    stage.hopper.cancel(first)
+    reading = stage.hopper.ended_since(0)
+    assert next(reading).job_id == first
+
+    stage.hopper.cancel(second)
+    assert next(reading).job_id == second
+
+
+# --- waiting for an end ------------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_job_ends_the_wait(stage: Stage) -> None:
+    job_id, claim = stage.claimed()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(stage.hopper.wait_for_end, job_id, GENEROUS_S)
+        channel = stage.hopper.keys.end(job_id)
+        assert eventually(lambda: dict(stage.hopper.client.pubsub_numsub(channel))[channel] == 1)
+        began = time.monotonic()
+        result = stage.finish(job_id, "n1", claim)
+
+        assert waiting.result() == result
+    assert time.monotonic() - began < 0.9, "told, not found by looking again each second"
+
+
+@pytest.mark.parametrize("timeout_s", [0, 0.05])
+def test_a_wait_that_is_over_says_what_is_known(stage: Stage, timeout_s: float) -> None:
+    result = stage.hopper.wait_for_end(stage.put(), timeout_s)
+    assert result is not None
+    assert result.state is JobState.WAITING
+
+
+def test_an_end_long_ago_needs_no_wait(stage: Stage) -> None:
+    job_id = stage.put()
+    stage.hopper.cancel(job_id)
+    began = time.monotonic()
+
+    result = stage.hopper.wait_for_end(job_id, GENEROUS_S)
+
+    assert result is not None
+    assert result.state is JobState.CANCELLED
+    assert time.monotonic() - began < GENEROUS_S / 2
+
+
+def test_nobody_waits_for_a_job_that_never_was(stage: Stage) -> None:
+    assert stage.hopper.wait_for_end("nobody", GENEROUS_S) is None
+
+
+# --- heartbeats --------------------------------------------------------------------------------------------
+
+
+def test_the_slots_of_all_living_workers_are_known(hopper: Hopper) -> None:
+    assert hopper.heartbeat("a@host-1", slots=16, ttl_s=60) == 16
+    assert hopper.heartbeat("b@host|2", slots=8, ttl_s=60) == 24
+    assert hopper.heartbeat("a@host-1", slots=4, ttl_s=60) == 12
+    assert hopper.workers_alive() == {"a@host-1": 4, "b@host|2": 8}
+    assert hopper.heartbeat("a@host-1", slots=0, ttl_s=60) == 8
+
+
+def test_a_worker_that_says_nothing_any_more_is_forgotten(hopper: Hopper) -> None:
+    hopper.heartbeat("dead", slots=16, ttl_s=0.02)
+    assert eventually(lambda: hopper.workers_alive() == {})
+    assert hopper.heartbeat("alive", slots=1, ttl_s=60) == 1
+    assert hopper.client.hlen(hopper.keys.workers) == 1
+
+
+# --- wake calls --------------------------------------------------------------------------------------------
+
+
+def test_a_sleeper_is_woken_by_a_put(stage: Stage) -> None:
+    stage.hopper.client.delete(stage.hopper.keys.wake)
+    call = stage.hopper.wake_call()
+    with ThreadPoolExecutor(1) as threads:
+        began = time.monotonic()
+        sleeping = threads.submit(call.wait, GENEROUS_S)
+        stage.put()
+        sleeping.result()
+    assert time.monotonic() - began < GENEROUS_S / 3
+    call.close()
+
+
+def test_a_sleeper_wakes_by_itself_when_its_time_has_come(stage: Stage) -> None:
+    stage.hopper.client.delete(stage.hopper.keys.wake)
+    call = stage.hopper.wake_call()
+    for _ in range(3):
+        began = time.monotonic()
+        call.wait(0.05)
+        assert 0.045 <= time.monotonic() - began < 1
+    call.close()
+
+
+def test_a_wake_up_between_two_sleeps_is_not_lost(stage: Stage) -> None:
+    stage.hopper.client.delete(stage.hopper.keys.wake)
+    call = stage.hopper.wake_call()
+    call.wait(0.001)
+    stage.put()
+    time.sleep(0.02)
+
+    began = time.monotonic()
+    call.wait(GENEROUS_S)
+    assert time.monotonic() - began < GENEROUS_S / 3
+    call.close()
+
+
+def test_a_closed_sleeper_can_sleep_again_and_takes_no_wake_up_with_it(stage: Stage) -> None:
+    stage.hopper.client.delete(stage.hopper.keys.wake)
+    call = stage.hopper.wake_call()
+    call.wait(0.001)
+    call.close()
+    call.close()
+    eventually(lambda: not any(client["cmd"] == "blpop" for client in stage.hopper.client.client_list()))
+
+    stage.put()
+    assert stage.hopper.client.llen(stage.hopper.keys.wake) == 1
+    call.wait(GENEROUS_S)
+    assert stage.hopper.client.llen(stage.hopper.keys.wake) == 0
+    call.close()
+
+
+def test_a_broken_connection_is_said_once_and_mended(stage: Stage) -> None:
+    stage.hopper.client.delete(stage.hopper.keys.wake)
+    call = stage.hopper.wake_call()
+    call.wait(0.001)
+    (sleeper,) = [client for client in stage.hopper.client.client_list() if client["cmd"] == "blpop"]
+    stage.hopper.client.client_kill_filter(_id=sleeper["id"])
+
+    with pytest.raises(redis.RedisError):
+        call.wait(GENEROUS_S)
+    stage.put()
+    call.wait(GENEROUS_S)
+    call.close()
+
+
+# --- a server that forgot ----------------------------------------------------------------------------------
+
+
+def test_every_step_survives_a_server_that_forgot_its_scripts(stage: Stage) -> None:
+    def forget() -> Hopper:
+        stage.hopper.client.script_flush()
+        return stage.hopper
+
+    for number in range(2):  # the second time the scripts had been loaded before
+        job_id = stage.put(key=f"k{number}")
+        assert forget().pause("hq")
+        assert forget().resume("hq") == ["hq"]
+        forget()
+        assert stage.release() == [job_id]
+        forget()
+        stage.go(job_id, "n")
+        assert forget().park(job_id, "n", delay_s=0)
+        forget()
+        stage.release()
+        assert forget().hand_back(job_id)
+        stage.release()
+        claim = stage.go(job_id, "m")
+        forget()
+        result = stage.finish(job_id, "m", claim)
+        assert result is not None
+        assert forget().cancel(job_id) == ("too_late", "placed")
+        forget()
+        assert stage.sweep() == [job_id]
+        forget().delivered([result])
+        assert stage.sweep() == []
+        forget().register("hq", pbx_settings())
+        assert forget().heartbeat("w", slots=1, ttl_s=60) == 1
+
+
+def test_many_threads_share_one_hopper_while_the_server_forgets(stage: Stage) -> None:
+    stop = threading.Event()
+
+    def forget() -> None:
+        while not stop.wait(0.002):
+            stage.hopper.client.script_flush()
+
+    def put(number: int) -> bool:
+        return stage.hopper.put(job(str(1000 + number % 10), key=f"row-{number}")).is_new
+
+    with ThreadPoolExecutor(9) as threads:
+        forgetting = threads.submit(forget)
+        try:
+            new = list(threads.map(put, range(200)))
+        finally:
+            stop.set()
+        forgetting.result()
+
+    assert new == [True] * 200
+    assert stage.hopper.view("hq").waiting == 200
+
+
+def test_a_client_repeats_nothing_by_itself(redis_server: object) -> None:
+    with connect(redis_server.url) as client:  # type: ignore[attr-defined]
+        assert client.get_retry().get_retries() == 0

@@ -1,0 +1,492 @@
+"""Producers against a real Redis: what goes in is there, and what comes out is what became of it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ops.embedded_redis import EmbeddedRedis
+from producers import Dialer, Refusal, Ticket
+from producers.cli import cli
+from tests.conftest import pbx_settings
+from worker.errors import KeyConflict
+from worker.hopper import Go, Hopper
+from worker.jobs import DialJob, JobState
+
+OUTDIAL = [sys.executable, "-m", "producers.cli"]
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def config(redis_server: EmbeddedRedis, namespace: str, tmp_path: Path) -> str:
+    """A settings file of two PBXs, of which hq is the default."""
+    pbx = 'api = "yeastar-s-v1.0"\nbase_url = "https://127.0.0.1:9"\nusername = "api"\npassword = "x"\n'
+    file = tmp_path / "outdial.toml"
+    file.write_text(
+        f'redis_url = "{redis_server.url}"\nnamespace = "{namespace}"\nretain_s = 600\ndefault_pbx = "hq"\n'
+        f"[pbx.hq]\n{pbx}[pbx.branch]\n{pbx}"
+    )
+    return str(file)
+
+
+@pytest.fixture
+def run(config: str) -> Run:
+    def run_it(*args: str, stdin: str | bytes | None = None) -> Result:
+        result = CliRunner().invoke(cli, ["--config", config, *args], input=stdin)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return run_it
+
+
+@pytest.fixture
+def dialer(config: str) -> Dialer:
+    return Dialer.from_config(config)
+
+
+def claim(hopper: Hopper, job_id: str, name: str = "hq") -> Go:
+    """Take a job as a worker would."""
+    hopper.register(name, pbx_settings())
+    hopper.login_turn(name, refused=-1, nonce="n", lease_s=10, spacing_s=0)
+    hopper.login_done(name, "n", token="t")
+    hopper.release("q", "@ID@ @TAG@", most=1000, most_released=1000, lookahead_s=10)
+    claimed = hopper.claim(job_id, "nonce", slot_wait_s=0)
+    assert isinstance(claimed, Go)
+    return claimed
+
+
+def place(hopper: Hopper, job_id: str) -> None:
+    """Take a job and place its call."""
+    hopper.finish(job_id, "nonce", JobState.PLACED, claim(hopper, job_id), callid="1.2")
+
+
+def waiting(hopper: Hopper, name: str = "hq") -> int:
+    return hopper.view(name).waiting
+
+
+# --- Python
+
+
+def test_a_job_handed_in_is_in_its_lane_with_all_its_fields(dialer: Dialer, hopper: Hopper) -> None:
+    ticket = dialer.enqueue(
+        extid=1001, outto="*97", autoanswer=True, priority="urgent", key="k", metadata={"lead": "5"}, pbx="branch"
+    )
+    assert (ticket.state, ticket.is_new) == (JobState.WAITING, True)
+    record = hopper.record(ticket.id)
+    assert {name: record[name] for name in ("extid", "outto", "autoanswer", "rank", "key", "metadata", "pbx")} == {
+        "extid": "1001",
+        "outto": "*97",
+        "autoanswer": "yes",
+        "rank": "0",
+        "key": "k",
+        "metadata": '{"lead":"5"}',
+        "pbx": "branch",
+    }
+
+
+def test_the_same_key_is_the_same_job_and_another_payload_is_a_conflict(dialer: Dialer, hopper: Hopper) -> None:
+    first = dialer.enqueue(extid=1001, outto="41000", key="k")
+    again = dialer.enqueue(extid="1001", outto="41000", key="k", pbx="hq")
+    assert (again.id, again.is_new) == (first.id, False)
+    with pytest.raises(KeyConflict):
+        dialer.enqueue(extid=1001, outto="41001", key="k")
+    assert waiting(hopper) == 1
+
+
+def test_a_key_with_a_relative_expiry_comes_again_without_conflict(dialer: Dialer) -> None:
+    first = dialer.enqueue(extid=1001, outto="41000", key="k", expires_in_s=60)
+    assert dialer.enqueue(extid=1001, outto="41000", key="k", expires_in_s=90).id == first.id
+
+
+def test_a_ticket_waits_for_the_end(dialer: Dialer, hopper: Hopper) -> None:
+    ticket = dialer.enqueue(extid=1001, outto="41000", metadata={"lead": "5"})
+    with pytest.raises(TimeoutError, match="still waiting"):
+        ticket.result(timeout_s=0)
+    placing = threading.Thread(target=place, args=(hopper, ticket.id))
+    placing.start()
+    result = ticket.result(timeout_s=30)
+    placing.join()
+    assert (result.state, result.callid, result.metadata) == (JobState.PLACED, "1.2", {"lead": "5"})
+
+
+def test_many_go_in_in_their_order(dialer: Dialer, hopper: Hopper) -> None:
+    answers = list(dialer.enqueue_many({"extid": 1001, "outto": n} for n in range(2345)))
+    assert all(isinstance(answer, Ticket) for answer in answers)
+    lane = hopper.client.zrange(hopper.keys.lane("hq", "1001"), 0, -1)
+    assert lane == [answer.id for answer in answers if isinstance(answer, Ticket)]
+
+
+# --- enqueue
+
+
+def test_enqueue_writes_the_id_alone(run: Run, hopper: Hopper) -> None:
+    result = run("enqueue", "1001", "41000", "--autoanswer", "--metadata", "lead=5", "--metadata", "x=a=b")
+    assert (result.exit_code, result.stderr) == (0, "")
+    record = hopper.record(result.stdout.rstrip("\n"))
+    assert (record["autoanswer"], json.loads(record["metadata"])) == ("yes", {"lead": "5", "x": "a=b"})
+
+
+def test_enqueue_with_a_key_that_came_before_says_so_and_is_done(run: Run) -> None:
+    first = run("enqueue", "1001", "41000", "--key", "k", "--json")
+    again = run("enqueue", "1001", "41000", "--key", "k", "--json")
+    assert json.loads(first.stdout)["is_new"] is True
+    assert json.loads(again.stdout) == {**json.loads(first.stdout), "is_new": False}
+    assert "There was this job already" in again.stderr
+    conflict = run("enqueue", "1001", "41001", "--key", "k")
+    assert conflict.exit_code == 2
+    assert "belongs to another job" in conflict.stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "facts", "exit_code", "said"),
+    [
+        (JobState.PLACED, {"callid": "1.2"}, 0, "placed with callid 1.2"),
+        (JobState.FAILED, {"errno": "10006", "error": "no such extension"}, 1, "failed: 10006: no such extension"),
+        (JobState.UNKNOWN, {"errno": "no_reply", "error": "lost"}, 1, "unknown: no_reply: lost"),
+    ],
+)
+def test_enqueue_wait_shows_how_it_ended(
+    run: Run, dialer: Dialer, hopper: Hopper, state: JobState, facts: dict[str, str], exit_code: int, said: str
+) -> None:
+    job_id = dialer.enqueue(extid=1001, outto="41000", key="k").id
+    hopper.finish(job_id, "nonce", state, claim(hopper, job_id), **facts)
+    result = run("enqueue", "1001", "41000", "--key", "k", "--wait", "5")
+    assert (result.exit_code, result.stdout) == (exit_code, f"{job_id} {said}\n")
+    as_json = run("enqueue", "1001", "41000", "--key", "k", "--wait", "5", "--json")
+    assert as_json.exit_code == exit_code
+    assert json.loads(as_json.stdout)["state"] == state
+
+
+def test_enqueue_wait_that_is_too_short_gives_the_id_and_exit_code_1(run: Run, hopper: Hopper) -> None:
+    result = run("enqueue", "1001", "41000", "--wait", "0.05")
+    assert result.exit_code == 1
+    assert hopper.record(result.stdout.strip())
+    assert "still waiting after 0.05 s; it goes on" in result.stderr
+
+
+# --- status, results, cancel
+
+
+def test_status_says_what_the_job_waits_for_and_never_its_number(run: Run, dialer: Dialer, hopper: Hopper) -> None:
+    job_id = dialer.enqueue(extid=1001, outto="0901234567").id
+
+    def waits_for() -> str:
+        result = run("status", job_id, "--json")
+        assert result.exit_code == 0
+        assert "0901234567" not in result.output
+        return str(json.loads(result.stdout)["waits_for"])
+
+    assert waits_for().startswith("a worker; none is running")
+    hopper.heartbeat("w", slots=1, ttl_s=600)
+    assert waits_for() == "its turn on PBX hq; 1 job is in the lane of extension 1001"
+    hopper.pause("hq")
+    assert waits_for() == "PBX hq is paused; `outdial resume hq` lifts that"
+    hopper.pause()
+    assert waits_for() == "everything is paused; `outdial resume --all` lifts that"
+    hopper.resume()
+    hopper.register("hq", pbx_settings())
+    hopper.close("hq", base_s=60, cap_s=60, reason="log-in refused")
+    assert waits_for() == "PBX hq takes no calls for 60 s more: log-in refused"
+
+
+def test_status_knows_of_due_times_and_busy_extensions(run: Run, dialer: Dialer, hopper: Hopper) -> None:
+    hopper.heartbeat("w", slots=1, ttl_s=600)
+    later = dialer.enqueue(extid=1001, outto="1", not_before=datetime.now(UTC) + timedelta(hours=5)).id
+    assert "in 5 h" in run("status", later).stdout
+    first, second = dialer.enqueue(extid=1002, outto="1").id, dialer.enqueue(extid=1002, outto="2").id
+    claim(hopper, first)
+    assert "a worker is placing the call now" in run("status", first).stdout
+    assert "extension 1002 is in a call or resting" in run("status", second).stdout
+
+
+def test_status_of_an_ended_job_shows_its_end(run: Run, dialer: Dialer, hopper: Hopper) -> None:
+    job_id = dialer.enqueue(extid=1001, outto="41000").id
+    hopper.finish(
+        job_id, "nonce", JobState.FAILED, claim(hopper, job_id), errno="10006", error="no such extension"
+    )
+    result = run("status", job_id.upper())
+    assert result.exit_code == 0
+    fields = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert (fields["state"], fields["errno"], fields["error"]) == ("failed", "10006", "no such extension")
+    assert "waits_for" not in fields
+    assert "41000" not in result.stdout
+
+
+def test_status_of_an_unknown_id_is_an_error_of_input(run: Run) -> None:
+    result = run("status", "9bff261b-c003-5b66-9884-dab128f3cb83")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no job" in result.stderr
+
+
+def test_results_list_what_ended_since_then(run: Run, dialer: Dialer, hopper: Hopper) -> None:
+    placed = dialer.enqueue(extid=1001, outto="0901234567", metadata={"lead": "5"}).id
+    cancelled = dialer.enqueue(extid=1002, outto="41000").id
+    dialer.enqueue(extid=1003, outto="41000")
+    hopper.cancel(cancelled)
+    place(hopper, placed)
+
+    rows = [
+        json.loads(line) for line in run("results", "--format", "ndjson", "--since", "10m").stdout.splitlines()
+    ]
+    assert [(row["job_id"], row["state"], row["callid"]) for row in rows] == (
+        [(cancelled, "cancelled", None), (placed, "placed", "1.2")]
+    )
+    table = list(csv.DictReader(run("results", "--format", "csv").stdout.splitlines()))
+    assert [row["job_id"] for row in table] == [cancelled, placed]
+    assert json.loads(table[1]["metadata"]) == {"lead": "5"}
+    assert len(run("results").stdout.splitlines()) == 3
+    assert placed not in run("results", "--state", "cancelled").stdout
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert run("results", "--since", tomorrow, "--format", "ndjson").stdout == ""
+    for form in ("table", "csv", "ndjson"):
+        assert "0901234567" not in run("results", "--format", form).output
+
+
+def test_cancel_withdraws_what_has_not_begun(run: Run, dialer: Dialer, hopper: Hopper) -> None:
+    first, second = (dialer.enqueue(extid=extid, outto="41000").id for extid in (1001, 1002))
+    result = run("cancel", first)
+    assert (result.exit_code, result.stdout) == (0, f"{first} cancelled\n")
+    assert run("cancel", first).exit_code == 0
+    place(hopper, second)
+    late = run("cancel", first, second)
+    assert (late.exit_code, late.stdout) == (1, f"{first} cancelled\n{second} too late: it is placed\n")
+    unknown = run("cancel", second, "nonsense")
+    assert unknown.exit_code == 2
+    assert "there is no job 'nonsense'" in unknown.stderr
+
+
+# --- pause, resume, lanes
+
+
+def test_pause_and_resume_of_one_pbx(run: Run, hopper: Hopper) -> None:
+    assert run("pause", "hq").stdout == "PBX hq is paused.\n"
+    assert run("pause", "hq").stdout == "PBX hq was paused already.\n"
+    assert hopper.paused() == {"hq"}
+    assert run("resume", "hq").stdout == "PBX hq is no longer paused.\n"
+    assert run("resume", "hq").stdout == "PBX hq was not paused.\n"
+    assert hopper.paused() == set()
+
+
+def test_resume_of_one_pbx_does_not_lift_the_kill_switch(run: Run, hopper: Hopper) -> None:
+    run("pause", "hq")
+    run("pause", "--all")
+    result = run("resume", "hq")
+    assert result.exit_code == 1
+    assert "hq stays still, for everything is paused" in result.stderr
+    assert hopper.paused() == {"*"}
+
+
+def test_resume_all_lifts_everything_and_names_it(run: Run, hopper: Hopper) -> None:
+    run("pause", "hq")
+    run("pause", "--all")
+    hopper.pause("gone-from-the-settings")
+    result = run("resume", "--all")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "Everything is no longer paused.\n"
+        "PBX gone-from-the-settings is no longer paused.\n"
+        "PBX hq is no longer paused.\n"
+    )
+    assert hopper.paused() == set()
+
+
+def test_a_pbx_that_left_the_settings_can_be_resumed_but_not_paused(run: Run, hopper: Hopper) -> None:
+    hopper.pause("gone")
+    assert run("resume", "gone").exit_code == 0
+    assert run("pause", "gone").exit_code == 2
+    assert run("pause", "*").exit_code == 2
+    assert hopper.paused() == set()
+
+
+def test_lanes_show_what_waits_where(run: Run, dialer: Dialer, hopper: Hopper) -> None:
+    for extid in (1001, 1001, 1002):
+        dialer.enqueue(extid=extid, outto="41000")
+    dialer.enqueue(extid=1001, outto="41000", not_before=datetime.now(UTC) + timedelta(hours=5))
+    hopper.pause("branch")
+    hq, branch = json.loads(run("lanes", "--json").stdout)
+    assert (hq["name"], hq["waiting"], hq["later"], hq["paused"]) == ("hq", 3, 1, False)
+    assert [(lane["extid"], lane["waiting"]) for lane in hq["lanes"]] == [("1001", 2), ("1002", 1)]
+    assert (branch["name"], branch["waiting"], branch["paused"]) == ("branch", 0, True)
+    assert len(run("lanes").stdout.splitlines()) == 3
+    assert len(run("lanes", "-v").stdout.splitlines()) == 5
+
+
+# --- import
+
+SAMPLE = "extid,outto,pbx,metadata.lead\n1001,41000,hq,1\n1001,41000,hq,1\n1002,41001,branch,2\n1003,41002,,3\n"
+
+
+def tally(result: Result) -> tuple[int, int, int]:
+    summary = json.loads(result.stdout.splitlines()[-1])
+    return summary["added"], summary["already_there"], summary["rejected"]
+
+
+def test_the_same_file_again_adds_nothing_and_equal_rows_are_two_jobs(
+    run: Run, hopper: Hopper, tmp_path: Path
+) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text(SAMPLE)
+    first = run("import", str(file))
+    assert (first.exit_code, first.stdout, first.stderr) == (0, "4 added, 0 already there, 0 rejected\n", "")
+    again = run("import", str(file))
+    assert (again.exit_code, again.stdout) == (0, "0 added, 4 already there, 0 rejected\n")
+    assert (waiting(hopper, "hq"), waiting(hopper, "branch")) == (3, 1)
+
+
+def test_name_format_and_order_of_a_file_do_not_matter(run: Run) -> None:
+    assert tally(run("import", "-", "--json", stdin=SAMPLE)) == (4, 0, 0)
+    header, *rows = SAMPLE.splitlines()
+    assert tally(run("import", "-", "--json", stdin="\r\n".join([header, *reversed(rows)]))) == (0, 4, 0)
+    ndjson = "\n".join(
+        json.dumps(
+            {"metadata": {"lead": lead}, "outto": outto, "extid": int(extid), **({"pbx": pbx} if pbx else {})}
+        )
+        for extid, outto, pbx, lead in (row.split(",") for row in rows)
+    )
+    assert tally(run("import", "-", "--json", stdin="\ufeff\n" + ndjson)) == (0, 4, 0)
+    assert tally(run("import", "-", "--json", stdin=SAMPLE + "1001,41000,hq,1\n")) == (1, 4, 0)
+
+
+def test_a_row_with_a_key_is_the_job_of_that_key(run: Run) -> None:
+    rows = "extid,outto,key\n1001,41000,k\n1001,41000,k\n1001,41001,k\n"
+    result = run("import", "-", "--json", stdin=rows)
+    assert (result.exit_code, tally(result)) == (2, (1, 1, 1))
+    assert "line 4: key: 'k' belongs to another job" in result.stderr
+
+
+def test_wrong_rows_are_named_and_the_good_ones_go_in(run: Run, hopper: Hopper, tmp_path: Path) -> None:
+    rejects = tmp_path / "rejects.csv"
+    rows = (
+        b"extid,outto,pbx\n1001,41000,\nabc,41001,\n1002,0901234567x,\n1003,41003,nope\n1004\n1005,4\xe91005,\n"
+        b'1006,"41006,\n1007,41007,branch\n'
+    )
+    result = run("import", "-", "--rejects", str(rejects), "--json", stdin=rows)
+    assert (result.exit_code, tally(result)) == (2, (2, 0, 6))
+    assert result.stderr == "outdial: 6 of 8 rows were rejected.\n"
+    with rejects.open(newline="") as file:
+        header, *refused = csv.reader(file)
+    assert header == ["line", "reason"]
+    assert [line for line, _ in refused] == ["3", "4", "5", "6", "7", "8"]
+    assert "choose one of hq, branch" in refused[2][1]
+    assert "90123" not in rejects.read_text()
+    assert (waiting(hopper, "hq"), waiting(hopper, "branch")) == (1, 1)
+
+
+def test_without_rejects_the_first_twenty_are_shown(run: Run) -> None:
+    result = run("import", "-", stdin="extid,outto\n" + "x,1\n" * 50)
+    assert result.exit_code == 2
+    assert [line.split(":")[0] for line in result.stderr.splitlines()[:20]] == [f"line {n}" for n in range(2, 22)]
+    assert result.stderr.splitlines()[20:] == [
+        "There are more; --rejects FILE writes them all.",
+        "outdial: 50 of 50 rows were rejected.",
+    ]
+
+
+def test_an_unknown_column_refuses_the_file_before_anything_goes_in(run: Run, hopper: Hopper) -> None:
+    result = run("import", "-", stdin="extid,outto,colour\n1001,41000,red\n")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'colour'" in result.stderr
+    assert waiting(hopper) == 0
+
+
+def test_pbx_is_for_rows_that_name_none(run: Run, hopper: Hopper) -> None:
+    assert run("import", "-", "--pbx", "branch", stdin=SAMPLE).exit_code == 0
+    assert (waiting(hopper, "hq"), waiting(hopper, "branch")) == (2, 2)
+
+
+def test_the_same_rows_for_another_pbx_are_not_dialed_twice(run: Run, hopper: Hopper) -> None:
+    run("import", "-", stdin="extid,outto\n1001,41000\n")
+    result = run("import", "-", "--pbx", "branch", stdin="extid,outto\n1001,41000\n")
+    assert result.exit_code == 2
+    assert "already a job on another PBX" in result.stderr
+    assert waiting(hopper, "branch") == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
+def test_a_big_import_takes_no_more_memory_than_a_small_one(config: str, tmp_path: Path) -> None:
+    """100 bytes a row for the keys is what is allowed: 4 MB here; the rows themselves would be 40 MB."""
+    code = (
+        "import sys\nfrom producers.cli import cli\n"
+        "try: cli.main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0], file=sys.stderr)"
+    )
+
+    def peak_kib(count: int) -> int:
+        file = tmp_path / f"{count}.csv"
+        rows = (f"{1000 + n % 30},{n},lead {n} of {count}\n" for n in range(count))
+        file.write_text("extid,outto,metadata.note\n" + "".join(rows))
+        command = [sys.executable, "-c", code, "--config", config, "import", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+        assert f"{count:,} added" in done.stdout
+        return int(done.stderr)
+
+    small = peak_kib(2_000)
+    assert peak_kib(42_000) - small < 10_000
+
+
+def test_an_import_stopped_half_way_is_made_good_by_running_it_again(config: str, hopper: Hopper) -> None:
+    command = [*OUTDIAL, "--config", config, "import", "-"]
+    rows = [f"1001,{n}\n" for n in range(3000)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as importing:
+        assert importing.stdin
+        assert importing.stderr
+        importing.stdin.write("extid,outto\n" + "".join(rows))
+        importing.stdin.flush()
+        deadline = time.monotonic() + 30
+        while waiting(hopper) < 1000 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        importing.send_signal(signal.SIGINT)
+        said = importing.stderr.read()
+        assert importing.wait(timeout=30) == 130
+    assert "run the same import again, what went in is not added twice" in said
+    assert "Traceback" not in said
+    done = subprocess.run(
+        command, input="extid,outto\n" + "".join(rows), capture_output=True, text=True, check=True
+    )
+    assert "0 rejected" in done.stdout
+    assert waiting(hopper) == 3000
+
+
+def test_a_reader_that_goes_away_is_no_noise(config: str, dialer: Dialer, hopper: Hopper) -> None:
+    for answer in dialer.enqueue_many({"extid": 1001, "outto": n} for n in range(2000)):
+        assert isinstance(answer, Ticket)
+        hopper.cancel(answer.id)
+    with subprocess.Popen(
+        [*OUTDIAL, "results", "--config", config], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as listing:
+        assert listing.stdout
+        assert listing.stderr
+        listing.stdout.readline()
+        listing.stdout.close()
+        assert listing.stderr.read() == ""
+
+
+def test_the_door_and_the_command_make_the_same_jobs(run: Run, dialer: Dialer) -> None:
+    job = DialJob.parse({"extid": 1001, "outto": "41000", "key": "k"})
+    (ticket,) = dialer.enqueue_many([job])
+    assert not isinstance(ticket, Refusal)
+    assert run("enqueue", "1001", "41000", "--key", "k").stdout == f"{ticket.id}\n"
+
+
+def test_settings_may_come_from_the_environment_alone(
+    redis_server: EmbeddedRedis, namespace: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("OUTDIAL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OUTDIAL_REDIS_URL", redis_server.url)
+    monkeypatch.setenv("OUTDIAL_NAMESPACE", namespace)
+    result = CliRunner().invoke(cli, ["results", "--format", "ndjson"])
+    assert (result.exit_code, result.output) == (0, "")

@@ -1,0 +1,282 @@
+"""The command line: one sentence and the right exit code for whatever is typed; nothing is reached yet."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from producers.cli import cli
+from producers.commands.values import SECONDS, SINCE
+
+SETTINGS = """
+redis_url = "redis://:s3cret@127.0.0.1:1/0"
+[pbx.hq]
+api = "yeastar-s-v1.0"
+base_url = "https://127.0.0.1:9"
+username = "api"
+password = "s3cret"
+"""
+COMMANDS = [
+    "enqueue",
+    "import",
+    "status",
+    "results",
+    "cancel",
+    "pause",
+    "resume",
+    "lanes",
+    "worker",
+    "flower",
+    "up",
+    "demo",
+    "simulator",
+    "doctor",
+]
+EXECED = {"worker", "flower", "up", "demo", "simulator", "doctor"}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    file = tmp_path / "outdial.toml"
+    file.write_text(SETTINGS)
+    return str(file)
+
+
+def run(*args: str) -> Result:
+    result = CliRunner().invoke(cli, args)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def test_help_lists_every_command() -> None:
+    listed = run("--help").stdout
+    assert all(f"  {name} " in listed for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - EXECED))
+def test_every_command_explains_itself_without_settings(name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert f"Usage: outdial {name}" in result.stdout
+    assert "--config" in result.stdout
+
+
+def test_help_imports_nothing_that_takes_time() -> None:
+    code = (
+        "import sys, producers.cli\n"
+        "try: producers.cli.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'redis', 'pydantic', 'rich', 'celery'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+# --- settings
+
+
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_the_settings_file_may_be_named_before_and_behind_the_subcommand(config: str, place: str) -> None:
+    named = ["--config", config]
+    result = run(*named, "status", "x") if place == "before" else run("status", *named, "x")
+    assert "there is no job 'x'" in result.stderr
+
+
+def test_the_file_named_last_counts(config: str) -> None:
+    assert "there is no job" in run("--config", "/nowhere", "status", "--config", config, "x").stderr
+
+
+def test_settings_that_cannot_be_read_are_an_error_of_input() -> None:
+    result = run("--config", "/nowhere/o.toml", "lanes")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert (
+        result.stderr == "outdial: settings file /nowhere/o.toml: No such file or directory; name it by --config\n"
+    )
+
+
+# --- what is typed
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["nope"], "No such command 'nope'"),
+        (["enqueue", "1001"], "Missing argument 'OUTTO'"),
+        (["enqueue", "1001", "41000", "--colour", "red"], "No such option"),
+        (["enqueue", "1001", "41000", "--wait", "nan"], "give a number of seconds"),
+        (["enqueue", "1001", "41000", "--expires-in", "-1"], "give a number of seconds"),
+        (["enqueue", "1001", "41000", "--expires-in", "0"], "expires_in_s: 0.0 is not right"),
+        (["enqueue", "1001", "41000", "--metadata", "lead"], "give NAME=VALUE"),
+        (["enqueue", "1001", "41000", "--metadata", "a=1", "--metadata", "a=2"], "a name is given twice"),
+        (["enqueue", "1001", "41000", "--priority", "high"], "give urgent, normal or bulk"),
+        (["enqueue", "1001", "41000", "--not-before", "2026-11-23T09:00:00"], "give a time with its offset"),
+        (["enqueue", "10 01", "41000"], "give 1 to 10 digits"),
+        (["enqueue", "1001", "41000", "--pbx", "nope"], "choose one of hq"),
+        (["results", "--since", "yesterday"], "give a time with its offset"),
+        (["results", "--since", "2026-11-23T09:00:00"], "give a time with its offset"),
+        (["results", "--state", "waiting"], "is not one of"),
+        (["pause"], "Give the name of a PBX, or --all"),
+        (["pause", "hq", "--all"], "Give the name of a PBX, or --all"),
+        (["import", "/nowhere/a.csv"], "No such file or directory"),
+        (["import", "/"], "Is a directory"),
+        (["import", "/dev/null", "--pbx", "nope"], "choose one of hq"),
+        (["import", "/dev/null"], "the file is empty"),
+        (["cancel"], "Missing argument"),
+        (["status", "x\udcff"], "there is no job"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(config: str, args: list[str], said: str) -> None:
+    result = run("--config", config, *args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("outdial: ")
+    assert result.stderr.count("\n") == 1
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["enqueue", "1001", "090-1234-567x"],
+        ["enqueue", "0901234567890", "1001"],
+        ["enqueue", "1001", "41000", "0901234567"],
+        ["0901234567"],
+        ["enqueue", "1001", "41000", "--0901234567"],
+    ],
+)
+def test_a_number_that_was_typed_wrong_is_not_repeated(config: str, args: list[str]) -> None:
+    result = run("--config", config, *args)
+    assert result.exit_code == 2
+    assert "1234" not in result.output
+    assert "2345" not in result.output
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["enqueue", "1001", "41000"],
+        ["status", "9bff261b-c003-5b66-9884-dab128f3cb83"],
+        ["results"],
+        ["lanes"],
+        ["cancel", "9bff261b-c003-5b66-9884-dab128f3cb83"],
+        ["pause", "--all"],
+        ["resume", "hq"],
+    ],
+)
+def test_redis_that_does_not_answer_is_exit_code_3_without_its_password(config: str, args: list[str]) -> None:
+    result = run("--config", config, *args)
+    assert (result.exit_code, result.stderr) == (
+        3,
+        "outdial: Redis at 127.0.0.1:1 does not answer (ConnectionError); start it, or set redis_url\n",
+    )
+    assert "s3cret" not in result.output
+
+
+def test_an_import_that_loses_redis_says_that_it_may_be_repeated(config: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("extid,outto\n1001,41000\n")
+    result = run("import", str(file), "--config", config)
+    assert result.exit_code == 3
+    assert "what went in is not added twice" in result.stderr
+
+
+def test_rejects_never_go_over_the_file_that_is_read(config: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("extid,outto\nx,41000\n")
+    result = run("import", str(file), "--rejects", str(file), "--config", config)
+    assert result.exit_code == 2
+    assert file.read_text() == "extid,outto\nx,41000\n"
+
+
+def test_ctrl_c_is_exit_code_130_without_a_traceback(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("producers.enqueue.Dialer.from_config", stop)
+    result = run("lanes", "--config", config)
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert "Traceback" not in result.stderr
+
+
+# --- programs of their own
+
+
+@pytest.fixture
+def execed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    calls: list[list[str]] = []
+
+    def execv(path: str, args: list[str]) -> None:
+        assert path == args[0] == sys.executable
+        calls.append(args[1:])
+
+    monkeypatch.setattr(os, "execv", execv)
+    monkeypatch.delenv("OUTDIAL_CONFIG", raising=False)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("typed", "program"),
+    [
+        ("worker", "worker worker"),
+        ("worker --processes 2 --concurrency 4", "worker worker --processes 2 --concurrency 4"),
+        ("--config f worker --processes 2", "worker --config f worker --processes 2"),
+        ("worker --processes 2 --config f", "worker --config f worker --processes 2"),
+        ("worker --help", "worker worker --help"),
+        ("doctor", "worker doctor"),
+        ("--config f doctor", "worker --config f doctor"),
+        ("doctor --config f", "worker --config f doctor"),
+        ("simulator --port 1 --journal j", "ops.pbx_simulator --port 1 --journal j"),
+        ("simulator --help", "ops.pbx_simulator --help"),
+        ("simulator -h", "ops.pbx_simulator -h"),
+        ("flower --port 1", "ops.flower --port 1"),
+        ("--config f flower --port 1", "ops.flower --config f --port 1"),
+        ("up --port 1", "ops.local up --port 1"),
+        ("demo --keep", "ops.local demo --keep"),
+    ],
+)
+def test_programs_take_this_process_over_with_all_their_options(
+    execed: list[list[str]], typed: str, program: str
+) -> None:
+    run(*typed.split())
+    assert execed == [["-P", "-m", *program.split()]]
+
+
+@pytest.mark.parametrize("typed", ["--config f demo", "demo --config f"])
+def test_the_local_stack_gets_the_settings_file_by_the_environment(
+    execed: list[list[str]], monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    environment: dict[str, str] = {}
+    monkeypatch.setattr(os, "environ", environment)
+    run(*typed.split())
+    assert execed == [["-P", "-m", "ops.local", "demo"]]
+    assert environment["OUTDIAL_CONFIG"] == "f"
+
+
+# --- values
+
+
+@pytest.mark.parametrize(
+    ("text", "unix_s"),
+    [
+        ("10m", 999400),
+        ("2h", 992800),
+        ("1d", 913600),
+        ("0s", 1000000),
+        ("999w", 0),
+        ("1970-01-02T00:00:00Z", 86400),
+        ("1970-01-02T07:00:00+07:00", 86400),
+        ("1960-01-01T00:00:00Z", 0),
+    ],
+)
+def test_since_is_an_iso_time_or_so_long_ago(text: str, unix_s: float) -> None:
+    assert SINCE.convert(text, None, None)(1_000_000) == unix_s
+
+
+@pytest.mark.parametrize("text", ["nan", "-0.1", "ten", "", "1e"])
+def test_seconds_are_a_number_from_0(text: str) -> None:
+    with pytest.raises(click.UsageError):
+        SECONDS.convert(text, None, None)
