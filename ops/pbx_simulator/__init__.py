@@ -11,7 +11,8 @@ whatever the HTTP replies said. How the rooms hang together:
 
 Nothing in here is safe to expose: the control endpoint asks for no password. Keep it on loopback.
 
-Source: the vendor's public S-Series API guides, v1.0.x to v2.0.0. What they leave open is marked [guess] in the code.
+Source: the vendor's public S-Series API guides, v1.0.x to v2.0.0. What they leave open is marked [guess] in
+the code.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ reply is spoiled after that; false, the default, means the request never reached
     http_status       answer with HTTP `status` and an HTML page, as a gateway does; [ring]
     garbage           answer 200 with an unreadable body; [ring]
     token_loss        forget all tokens, then treat the request as usual (so it meets 20004)
-    restart           forget tokens and calls, reset all connections, refuse new ones for delay_s (default 1); [ring]
+    restart           forget tokens and calls, reset connections, refuse new ones for delay_s (default 1); [ring]
     redirect          answer HTTP `status` (default 307) with `location` (default: the request's own address)
     slow_body         take effect, then drip the answer, one byte each delay_s
 """

@@ -133,6 +133,7 @@ class Simulator:
         Tokens and calls are gone, faults, counts and the journal stay. While down, a second call does nothing.
 
         Args:
+            down_s: Seconds before it listens again.
             spare: A connection to leave open for the reply under way on it.
         """
         if self._server is None:

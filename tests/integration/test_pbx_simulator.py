@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import socket
 import ssl
@@ -395,9 +394,7 @@ def test_busy_errno_is_answered_where_asked_for(start_pbx: StartPbx) -> None:
 def test_v2_dials_by_its_own_path_and_names(pbx: RunningPbx) -> None:
     body = {"caller": "1005", "callee": "41005", "autoanswer": "no", "dialpermission": "1005"}
     answer = pbx.call("call/dial", body, version="v2.0.0")
-    assert [(ring.extid, ring.outto, ring.callid) for ring in pbx.rings()] == [
-        ("1005", "41005", answer["callid"])
-    ]
+    assert [(ring.extid, ring.outto, ring.callid) for ring in pbx.rings()] == [("1005", "41005", answer["callid"])]
     assert pbx.call("call/dial", body) == failed("10003")
     assert pbx.call("extension/dial_outbound", body, version="v2.0.0") == failed("10003")
     assert pbx.call("deviceinfo/query", version="v1.1.0")["deviceinfo"]["systemtime"].endswith("UTC+0")
@@ -474,9 +471,7 @@ def test_token_loss_meets_20004_and_a_new_login_mends_it(pbx: RunningPbx) -> Non
 
 
 @pytest.mark.parametrize("by", ["fault", "control"])
-def test_restart_refuses_connections_then_comes_back_without_tokens_or_calls(
-    pbx: RunningPbx, by: str
-) -> None:
+def test_restart_refuses_connections_then_comes_back_without_tokens_or_calls(pbx: RunningPbx, by: str) -> None:
     restarts_before = pbx.state()["restarts"]
     pbx.dial("1009")
     if by == "fault":
@@ -585,7 +580,7 @@ class EventListener:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  http.server's name
                 pass
 
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
@@ -625,18 +620,14 @@ def test_events_tell_a_calls_life_and_are_sent_again_until_taken(
         "NewCdr",
     ]
     bye = next(body for body in listener.bodies if b'"BYE"' in body)
-    assert bye.startswith(
-        b'{"action":"BYE","callid":"%s","ext":{"extid":"1002"},"outbound":' % callid.encode()
-    )
+    assert bye.startswith(b'{"action":"BYE","callid":"%s","ext":{"extid":"1002"},"outbound":' % callid.encode())
     assert listener.agents == {"WebAPI"}
     pbx.dial("1001")
     until(lambda: "CallFailed" in listener.actions())
     assert json.loads(listener.bodies[-1])["reason"] == "Line unreachable"
 
 
-def test_login_may_name_the_address_and_the_newer_wording(
-    start_pbx: StartPbx, listener: EventListener
-) -> None:
+def test_login_may_name_the_address_and_the_newer_wording(start_pbx: StartPbx, listener: EventListener) -> None:
     pbx = start_pbx("--ring-s", "0", "--talk-s", "0")
     pbx.login(url=listener.url, version="1.0.2")
     pbx.dial()
@@ -666,4 +657,4 @@ def test_log_holds_no_token_password_or_number(start_pbx: StartPbx) -> None:
     assert "fault kind=drop_after_ring resource=dial_outbound" in log
     assert "answered resource=login outcome=20003" in log
     assert [secret for secret in secrets if secret in log] == []
-    assert oct(os.stat(pbx.journal).st_mode & 0o777) == "0o600"
+    assert oct(pbx.journal.stat().st_mode & 0o777) == "0o600"
