@@ -1,0 +1,73 @@
+"""Values on the command line that click has no type for."""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+import click
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_RELATIVE = re.compile(r"([0-9]{1,9})([smhdw])")
+
+Since = Callable[[float], float]
+
+
+class SecondsValue(click.ParamType[float]):
+    """A number of seconds, 0 or more and no NaN; `inf` is one."""
+
+    name = "SECONDS"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = math.nan
+        if not seconds >= 0:
+            self.fail(f"{str(value)!r} is not right; give a number of seconds, 0 or more", param, ctx)
+        return seconds
+
+
+class SinceValue(click.ParamType[Since]):
+    """A time in the past: ISO 8601 with its offset, or so long ago (10m, 2h, 1d)."""
+
+    name = "TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Since:
+        """Return a function from the present time to the time meant, both in unix seconds."""
+        if callable(value):
+            return value  # click converts a default twice
+        text = str(value)
+        if ago := _RELATIVE.fullmatch(text):
+            seconds = int(ago[1]) * _UNITS_S[ago[2]]
+            return lambda now: max(0.0, now - seconds)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            advice = "give a time with its offset, such as 2026-11-23T09:00:00Z, or one such as 10m, 2h or 1d"
+            self.fail(f"{text!r} is not right; {advice}", param, ctx)
+        unix_s = moment.timestamp()
+        return lambda _now: max(0.0, unix_s)
+
+
+class EntryValue(click.ParamType[tuple[str, str]]):
+    """One entry of the metadata: NAME=VALUE."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Return name and text."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not (name and equals):
+            self.fail(f"{str(value)!r} is not right; give NAME=VALUE", param, ctx)
+        return name, text
+
+
+SECONDS = SecondsValue()
+SINCE = SinceValue()
+ENTRY = EntryValue()

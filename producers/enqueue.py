@@ -1,0 +1,295 @@
+"""The one door into the hopper: every producer, whatever its form, goes through `Dialer`."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import redis
+
+from producers.masking import masked
+from worker.errors import ConfigurationError, InputRefused, KeyConflict, ServiceUnreachable
+from worker.hopper import Hopper, Receipt
+from worker.jobs import DialJob, DialResult, JobState
+from worker.settings import Settings
+
+# Jobs checked while the batch before is being stored: enough to keep Redis busy, little to hold in memory.
+BATCH = 500
+LONGEST_LIFE_S = 366 * 86400.0
+_MOST_NAMED = 20
+
+Row = Mapping[str, Any] | DialJob | InputRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """
+    What a producer gets for a job: its `id`, its `state` when it was handed in, and whether it `is_new`.
+
+    A job whose key came before is not new, and its state may be any.
+    """
+
+    id: str
+    state: JobState
+    is_new: bool
+    _dialer: "Dialer" = field(repr=False, compare=False)
+
+    def result(self, *, timeout_s: float) -> DialResult:
+        """
+        Wait for the job's end and return what came of it, placed or not: look at `.state`.
+
+        Celery's `AsyncResult(ticket.id).get()` is the one that raises for a call that was not placed.
+
+        Args:
+            timeout_s: How long to wait at most, 0 or more; `math.inf` for ever.
+
+        Raises:
+            TimeoutError: If the job has not ended by then. It goes on; ask again.
+            InputRefused: If the job ended so long ago that its record is gone.
+            ServiceUnreachable: If Redis does not answer.
+        """
+        return self._dialer.wait_for_end(self.id, timeout_s=timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    A row that did not become a job.
+
+    `index` counts the rows given, from 0. `problems` holds one sentence for each thing wrong. `is_conflict`: the
+    row is in order, but its key belongs to a job with other contents.
+    """
+
+    index: int
+    problems: tuple[str, ...]
+    is_conflict: bool = False
+
+    def __str__(self) -> str:
+        return "; ".join(self.problems)
+
+
+class Dialer:
+    """
+    Hands dial jobs to the hopper. Making one sends nothing; threads may share it.
+
+    Args:
+        settings: Which PBXs there are, and where Redis is.
+        hopper: Where the jobs go.
+    """
+
+    def __init__(self, settings: Settings, hopper: Hopper) -> None:
+        self.settings = settings
+        self.hopper = hopper
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str] | None = None) -> Self:
+        """
+        Return a dialer for a settings file.
+
+        Args:
+            path: The TOML file; None takes the one OUTDIAL_CONFIG names, else `outdial.toml` here if there is
+                one, else the environment alone.
+
+        Raises:
+            ConfigurationError: With one sentence for every problem at once.
+        """
+        settings = Settings.load(path)
+        try:
+            return cls(settings, Hopper.from_settings(settings))
+        except ValueError:  # its text may quote the address, which holds the password
+            raise ConfigurationError(
+                ["redis_url: is not an address; give one such as redis://127.0.0.1:6379/0"]
+            ) from None
+
+    def enqueue(self, *, expires_in_s: float | None = None, **fields: Any) -> Ticket:
+        """
+        Hand in one job.
+
+        With a `key` this may be repeated at will: the same key and contents give the same job back. Without one
+        each call is a new job, also one repeated because Redis did not answer the first time.
+
+        Args:
+            expires_in_s: The job ends as expired if no call began so many seconds from now; above 0. May differ
+                when a key comes again.
+            fields: Those of `DialJob`: extid, outto, and any of autoanswer, pbx, priority, key, not_before,
+                expires_at, on_unknown, metadata.
+
+        Raises:
+            InputRefused: With one sentence per wrong field; nothing was stored.
+            KeyConflict: If the key belongs to a job with other contents.
+            ServiceUnreachable: If Redis does not answer.
+        """
+        with self.reaching_redis(perhaps_stored=fields.get("key") is None):
+            if expires_in_s is None:
+                return self._ticket(self.hopper.put(self._with_pbx(parsed(fields))))
+            fields = {**fields, "expires_at": self._expiry(expires_in_s, fields)}
+            return self._ticket(
+                self.hopper.put(self._with_pbx(parsed(fields)), relative=frozenset({"expires_at"}))
+            )
+
+    def enqueue_many(self, rows: Iterable[Row]) -> Iterator[Ticket | Refusal]:
+        """
+        Hand in any number of jobs; yields one ticket or refusal for each row, in order.
+
+        Rows are taken a batch ahead and answers come a batch behind, so memory stays the same for any number.
+        Should the process die, or *rows* raise, up to two batches may be stored without a ticket: give keys
+        where that matters.
+
+        Args:
+            rows: Fields as a mapping, or a `DialJob`; or an `InputRefused`, for a row its source found wrong,
+                which comes back as a refusal in its place.
+
+        Raises:
+            ServiceUnreachable: If Redis does not answer; the rows after the last ticket may be stored or not.
+        """
+        index = 0
+        numbered = iter(rows)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="outdial-put") as pool:
+            under_way: Future[list[Ticket | Refusal]] | None = None
+            while batch := [self._checked(row) for row in islice(numbered, BATCH)]:
+                stored = under_way.result() if under_way else []
+                under_way = pool.submit(self._put, batch, index)
+                index += len(batch)
+                yield from stored
+            if under_way:
+                yield from under_way.result()
+
+    def wait_for_end(self, job_id: str, *, timeout_s: float) -> DialResult:
+        """Wait for a job's end; see `Ticket.result`."""
+        if not timeout_s >= 0:
+            raise ValueError("timeout_s must be 0 or more")
+        with self.reaching_redis():
+            result = self.hopper.wait_for_end(job_id, timeout_s)
+        if result is None:
+            raise InputRefused([f"there is no job {job_id}; records are kept for a while after the end only"])
+        if not result.state.is_final:
+            raise TimeoutError(f"job {job_id} is still {result.state} after {timeout_s:g} s")
+        return result
+
+    def pbx_for(self, name: str | None) -> str:
+        """
+        Return the PBX a job goes to: the one it names, else `default_pbx`, else the only one there is.
+
+        Raises:
+            InputRefused: If there is no such PBX in the settings, or none to choose without a name.
+        """
+        chosen = name or self.settings.default_pbx
+        if chosen is None and len(self.settings.pbx) == 1:
+            chosen = next(iter(self.settings.pbx))
+        if chosen in self.settings.pbx:
+            return chosen
+        if not self.settings.pbx:
+            raise InputRefused(["pbx: there is none in the settings; add a [pbx.NAME] section"])
+        what = "is missing" if chosen is None else f"{chosen!r} is not in the settings"
+        raise InputRefused([f"pbx: {what}; choose one of {self.pbx_names()}"])
+
+    @contextmanager
+    def reaching_redis(self, *, perhaps_stored: bool = False) -> Iterator[None]:
+        """
+        Raise ServiceUnreachable, without address or password, for any error of Redis in this block.
+
+        Args:
+            perhaps_stored: Say that a job may have been stored where that cannot be excluded.
+        """
+        try:
+            yield
+        except redis.RedisError as error:
+            sentence = f"{_place(self.settings)} {_complaint(error)}"
+            # redis-py says "connecting" only where nothing has been sent.
+            if perhaps_stored and "connecting to" not in str(error):
+                sentence += ". The job may have been stored: look before handing it in again without a key"
+            raise ServiceUnreachable(sentence) from error
+
+    def _with_pbx(self, job: DialJob) -> DialJob:
+        pbx = self.pbx_for(job.pbx)
+        return job if pbx == job.pbx else job.model_copy(update={"pbx": pbx})
+
+    def _checked(self, row: Row) -> DialJob | InputRefused:
+        try:
+            if isinstance(row, DialJob):
+                return self._with_pbx(row)
+            if isinstance(row, Mapping):
+                return self._with_pbx(parsed(row))
+        except InputRefused as refused:
+            return refused
+        if isinstance(row, InputRefused):
+            return row
+        return InputRefused([f"a row must map field names to values, not be a {type(row).__name__}"])
+
+    def _put(self, batch: list[DialJob | InputRefused], first: int) -> list[Ticket | Refusal]:
+        with self.reaching_redis():
+            answers = self.hopper.put_many([job for job in batch if isinstance(job, DialJob)])
+            return [
+                self._answer(first + position, job if isinstance(job, InputRefused) else next(answers))
+                for position, job in enumerate(batch)
+            ]
+
+    def _answer(self, index: int, answer: Receipt | InputRefused) -> Ticket | Refusal:
+        if isinstance(answer, Receipt):
+            return self._ticket(answer)
+        return Refusal(index, tuple(answer.problems), isinstance(answer, KeyConflict))
+
+    def _ticket(self, receipt: Receipt) -> Ticket:
+        return Ticket(receipt.id, receipt.state, receipt.is_new, self)
+
+    def _expiry(self, expires_in_s: float, fields: Mapping[str, Any]) -> datetime:
+        if fields.get("expires_at") is not None:
+            raise InputRefused(["expires_in_s: give either this or expires_at, not both"])
+        is_number = isinstance(expires_in_s, int | float) and not isinstance(expires_in_s, bool)
+        # NaN fails both comparisons.
+        if not (is_number and 0 < expires_in_s <= LONGEST_LIFE_S):
+            raise InputRefused(
+                [f"expires_in_s: {expires_in_s!r} is not right; give seconds above 0, a year at most"]
+            )
+        # Redis's clock, because that is the one which ends the job.
+        return datetime.fromtimestamp(self.hopper.now() + expires_in_s, UTC)
+
+    def pbx_names(self) -> str:
+        """Return the names of the PBXs for a sentence, shortened if there are many."""
+        names = list(self.settings.pbx)
+        more = len(names) - _MOST_NAMED
+        return ", ".join(names[:_MOST_NAMED]) + (f" or one of {more} more" if more > 0 else "")
+
+
+def parsed(fields: Mapping[str, Any]) -> DialJob:
+    """
+    Build a job from outside data, with refusals fit to be shown.
+
+    Raises:
+        InputRefused: With one sentence per wrong field.
+    """
+    for name in fields.keys() - DialJob.model_fields.keys():
+        if not isinstance(name, str) or not name.isprintable():
+            raise InputRefused([masked(f"{name!r}: is not a field of a dial job")])
+    try:
+        return DialJob.parse(fields)
+    except InputRefused as refused:
+        raise InputRefused([masked(problem) for problem in refused.problems]) from None
+
+
+def _place(settings: Settings) -> str:
+    try:
+        parts = urlsplit(settings.redis_url)
+        return f"Redis at {parts.hostname}:{parts.port or 6379}" if parts.hostname else "Redis"
+    except ValueError:  # several sentinels in one address
+        return "Redis"
+
+
+def _complaint(error: redis.RedisError) -> str:
+    """Say what is wrong without the server's own text, which may quote what was sent."""
+    if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
+        return "refuses the log-in; check user name and password in redis_url"
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        return "is full and takes no jobs; give it more memory"
+    if isinstance(error, redis.exceptions.ReadOnlyError):
+        return "is a read-only copy; name the primary by redis_url"
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        return f"does not answer ({type(error).__name__}); start it, or set redis_url"
+    word = re.match(r"[A-Z]{2,20}\b", str(error))
+    return f"refuses ({word.group() if word else type(error).__name__}); see its log"
