@@ -2,12 +2,12 @@
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -19,8 +19,8 @@ from worker.hopper import Hopper, Receipt
 from worker.jobs import DialJob, DialResult, JobState
 from worker.settings import Settings
 
-# Jobs checked while the batch before is being stored: enough to keep Redis busy, little to hold in memory.
-BATCH = 500
+# Rows streamed through one `put_many`: at most so many refusals are held back to keep the order.
+BATCH = 2000
 LONGEST_LIFE_S = 366 * 86400.0
 _MOST_NAMED = 20
 
@@ -137,9 +137,9 @@ class Dialer:
         """
         Hand in any number of jobs; yields one ticket or refusal for each row, in order.
 
-        Rows are taken a batch ahead and answers come a batch behind, so memory stays the same for any number.
-        Should the process die, or *rows* raise, up to two batches may be stored without a ticket: give keys
-        where that matters.
+        Rows are taken while Redis stores those before, and answers come a batch behind, so memory stays the same
+        for any number. Should the process die, or *rows* raise, some jobs may be stored without a ticket: give
+        keys where that matters.
 
         Args:
             rows: Fields as a mapping, or a `DialJob`; or an `InputRefused`, for a row its source found wrong,
@@ -148,17 +148,9 @@ class Dialer:
         Raises:
             ServiceUnreachable: If Redis does not answer; the rows after the last ticket may be stored or not.
         """
-        index = 0
-        numbered = iter(rows)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="outdial-put") as pool:
-            under_way: Future[list[Ticket | Refusal]] | None = None
-            while batch := [self._checked(row) for row in islice(numbered, BATCH)]:
-                stored = under_way.result() if under_way else []
-                under_way = pool.submit(self._put, batch, index)
-                index += len(batch)
-                yield from stored
-            if under_way:
-                yield from under_way.result()
+        numbered = enumerate(rows)
+        for first in numbered:
+            yield from self._stored(chain([first], islice(numbered, BATCH - 1)))
 
     def wait_for_end(self, job_id: str, *, timeout_s: float) -> DialResult:
         """Wait for a job's end; see `Ticket.result`."""
@@ -222,18 +214,25 @@ class Dialer:
             return row
         return InputRefused([f"a row must map field names to values, not be a {type(row).__name__}"])
 
-    def _put(self, batch: list[DialJob | InputRefused], first: int) -> list[Ticket | Refusal]:
-        with self.reaching_redis():
-            answers = self.hopper.put_many([job for job in batch if isinstance(job, DialJob)])
-            return [
-                self._answer(first + position, job if isinstance(job, InputRefused) else next(answers))
-                for position, job in enumerate(batch)
-            ]
+    def _stored(self, rows: Iterable[tuple[int, Row]]) -> Iterator[Ticket | Refusal]:
+        # Rows taken and not answered yet: why each is refused, None for one that Redis answers.
+        taken: deque[tuple[int, InputRefused | None]] = deque()
 
-    def _answer(self, index: int, answer: Receipt | InputRefused) -> Ticket | Refusal:
-        if isinstance(answer, Receipt):
-            return self._ticket(answer)
-        return Refusal(index, tuple(answer.problems), isinstance(answer, KeyConflict))
+        def jobs() -> Iterator[DialJob]:
+            for index, row in rows:
+                job = self._checked(row)
+                taken.append((index, job if isinstance(job, InputRefused) else None))
+                if isinstance(job, DialJob):
+                    yield job
+
+        answers = self.hopper.put_many(jobs())
+        with self.reaching_redis():
+            for answer in answers:
+                while (refused := taken[0][1]) is not None:
+                    yield _refusal(taken.popleft()[0], refused)
+                index, _ = taken.popleft()
+                yield self._ticket(answer) if isinstance(answer, Receipt) else _refusal(index, answer)
+        yield from (_refusal(index, refused) for index, refused in taken if refused)
 
     def _ticket(self, receipt: Receipt) -> Ticket:
         return Ticket(receipt.id, receipt.state, receipt.is_new, self)
@@ -255,6 +254,10 @@ class Dialer:
         names = list(self.settings.pbx)
         more = len(names) - _MOST_NAMED
         return ", ".join(names[:_MOST_NAMED]) + (f" or one of {more} more" if more > 0 else "")
+
+
+def _refusal(index: int, refused: InputRefused) -> Refusal:
+    return Refusal(index, tuple(refused.problems), isinstance(refused, KeyConflict))
 
 
 def parsed(fields: Mapping[str, Any]) -> DialJob:

@@ -109,6 +109,10 @@ class DialJob(BaseModel):
     def _metadata_is_small(cls, metadata: dict[str, str]) -> dict[str, str]:
         if any(len(name) > 64 or len(text) > 500 for name, text in metadata.items()):
             raise ValueError("metadata names have at most 64 characters and values at most 500")
+        try:
+            "".join([*metadata, *metadata.values()]).encode()
+        except UnicodeEncodeError:
+            raise ValueError("metadata must be text that can be written as UTF-8") from None
         return metadata
 
     @model_validator(mode="after")
@@ -226,13 +230,13 @@ def _sentences(refused: ValidationError) -> list[str]:
     for problem in refused.errors(include_url=False, include_context=False):
         field = str(problem["loc"][0]) if problem["loc"] else ""
         if problem["type"] == "missing":
-            sentences.append(f"{field}: is missing; {_WHAT_WOULD_BE_RIGHT[field]}")
+            sentences.append(f"{field}: is missing; {_WHAT_WOULD_BE_RIGHT.get(field, 'use text')}")
         elif problem["type"] == "extra_forbidden":
             sentences.append(f"{field}: is not a field of a dial job; use {', '.join(DialJob.model_fields)}")
         elif problem["type"] == "value_error":
             sentences.append(problem["msg"].removeprefix("Value error, "))
         else:
             sentences.append(
-                f"{field}: {shown(field, problem['input'])} is not right; {_WHAT_WOULD_BE_RIGHT[field]}"
+                f"{field}: {shown(field, problem['input'])} is not right; {_WHAT_WOULD_BE_RIGHT.get(field, 'use text')}"
             )
     return sentences

@@ -5,7 +5,6 @@ import tomllib
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -299,6 +298,6 @@ def _sentence(problem: Any) -> str:
 
 def redis_host(url: str) -> str:
     """Return *url* without user, password and options, fit for a log."""
-    parts = urlsplit(url)
-    place = f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
-    return f"{parts.scheme}://{place}"
+    scheme, _, rest = url.partition("://")
+    hosts = rest.partition("?")[0].split("/")[0] if not rest.startswith("/") else rest.partition("?")[0]
+    return f"{scheme}://{','.join(host.rpartition('@')[2] for host in hosts.split(','))}"

@@ -49,8 +49,8 @@ def test_gives_up_at_the_last_attempt_and_says_so(kind: type[AttemptFailed]) -> 
 
 
 def test_gives_up_at_the_total_deadline() -> None:
-    assert isinstance(decide(TryLater, age_s=3599), Again)
-    assert isinstance(decide(TryLater, age_s=3600), Stop)
+    assert isinstance(decide(TryLater, age_s=3598), Again)
+    assert isinstance(decide(TryLater, age_s=3602), Stop)
 
 
 def test_a_busy_extension_rests_as_long_as_its_job_waits() -> None:

@@ -142,7 +142,9 @@ def test_the_time_limits_are_in_the_order_that_keeps_calls_single() -> None:
 
 
 def test_a_log_never_sees_the_password_of_redis() -> None:
-    assert redis_host("rediss://user:pw@host/3") == "rediss://host:6379"
+    assert redis_host("rediss://user:pw@host:6380/3") == "rediss://host:6380"
+    assert redis_host("sentinel://:pw@a:1,b:2/0?master=m") == "sentinel://a:1,b:2"
+    assert redis_host("redis+socket:///run/redis.sock?virtual_host=2") == "redis+socket:///run/redis.sock"
 
 
 def test_changed_credentials_change_the_mark(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The Redis client of the hopper, and the scripts loaded on it."""
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -101,3 +102,41 @@ class Scripts:
             return self._client.evalsha(sha, len(keys), *keys, *args)
         except NoScriptError:
             return self._client.eval(text, len(keys), *keys, *args)
+
+    def run_each(self, name: str, payloads: Iterable[str]) -> Iterator[Any]:
+        """
+        Run one step for each payload, in order; the next payload is made while the server works on the last.
+
+        Args:
+            name: File name under `scripts/`, without ending.
+            payloads: The script's only ARGV, one at a time.
+
+        Yields:
+            The replies, one payload behind.
+
+        Raises:
+            redis.exceptions.RedisError: As the server or the connection gave it.
+        """
+        pool, sha = self._client.connection_pool, _script(name)[1]
+        connection = pool.get_connection()
+        under_way: str | None = None
+        try:
+            for payload in payloads:
+                last, reply = under_way, under_way and self._reply(connection, name, under_way)
+                connection.send_command("EVALSHA", sha, 1, self._namespace, payload)
+                under_way = payload
+                if last:
+                    yield reply
+            if under_way:
+                yield self._reply(connection, name, under_way)
+        except BaseException:
+            connection.disconnect()  # a reply may still be on its way
+            raise
+        finally:
+            pool.release(connection)
+
+    def _reply(self, connection: Any, name: str, payload: str) -> Any:
+        try:
+            return connection.read_response()
+        except NoScriptError:  # nothing ran, and nothing else is under way
+            return self.run(name, payload)

@@ -1,7 +1,9 @@
 """The hopper: where jobs wait, and the only way anything about them changes."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import redis
@@ -77,21 +79,28 @@ class Hopper(Looking):
         return receipt
 
     def put_many(
-        self, jobs: Sequence[DialJob], *, relative: frozenset[str] = frozenset()
+        self, jobs: Iterable[DialJob], *, relative: frozenset[str] = frozenset()
     ) -> Iterator[Receipt | KeyConflict]:
         """
         Store jobs in batches; yields one receipt (or conflict) per job, in order.
 
+        The next batch is taken from *jobs* while Redis works on the last, so that any number streams through.
         If the process dies in between, whole batches are stored or not; jobs with keys may be put again.
         """
-        for start in range(0, len(jobs), PUT_BATCH):
-            batch = [(job.job_id(), job) for job in jobs[start : start + PUT_BATCH]]
-            rows = [
-                [job_id, job.fingerprint(without=relative) if job.key else "", _fields(job)]
-                for job_id, job in batch
-            ]
-            answer = self._scripts.run("put", json.dumps(rows, separators=(",", ":")))
-            for (job_id, job), word, state in zip(batch, answer[::2], answer[1::2], strict=True):
+        source = iter(jobs)
+        under_way: deque[list[tuple[str, DialJob]]] = deque()
+
+        def payloads() -> Iterator[str]:
+            while batch := [(job.job_id(), job) for job in islice(source, PUT_BATCH)]:
+                under_way.append(batch)
+                rows = [
+                    [job_id, job.fingerprint(without=relative) if job.key else "", _fields(job)]
+                    for job_id, job in batch
+                ]
+                yield json.dumps(rows, separators=(",", ":"))
+
+        for answer in self._scripts.run_each("put", payloads()):
+            for (job_id, job), word, state in zip(under_way.popleft(), answer[::2], answer[1::2], strict=True):
                 if word == "conflict":
                     yield KeyConflict([f"key: {job.key!r} belongs to another job ({job_id}); give a new key"])
                 else:

@@ -5,8 +5,9 @@
 -- Twice with the same jobs: the second time finds them all 'existing'.
 local jobs = cjson.decode(ARGV[1])
 local answer = {}
-local due_now = false
-for _, job in ipairs(jobs) do
+local any_new = false
+local before -- place of the first new job in the order of arrival, less its number in this batch
+for number, job in ipairs(jobs) do
   local id, fingerprint, fields = job[1], job[2], job[3]
   local held = redis.call('HMGET', key('job', id), 'state', 'fingerprint')
   if held[1] then
@@ -14,7 +15,8 @@ for _, job in ipairs(jobs) do
     answer[#answer + 1] = same and 'existing' or 'conflict'
     answer[#answer + 1] = held[1]
   else
-    local record = { seq = redis.call('INCR', key('seq')) }
+    if not before then before = redis.call('INCRBY', key('seq'), #jobs - number + 1) - #jobs end
+    local record = { seq = before + number }
     for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
     fields[#fields + 1] = 'seq'
     fields[#fields + 1] = record.seq
@@ -36,10 +38,10 @@ for _, job in ipairs(jobs) do
       -- An urgent job puts its PBX at the head of the round, once.
       if record.rank == '0' then redis.call('ZADD', key('pbxs'), 'LT', NOW - 3600, record.pbx) end
     end
-    due_now = true
+    any_new = true
     answer[#answer + 1] = 'new'
     answer[#answer + 1] = 'waiting'
   end
 end
-if due_now then wake() end
+if any_new then wake() end
 return answer

@@ -77,8 +77,10 @@ end
 
 local function enter_lane(id, record)
   local score = tonumber(record.rank) * RANK_STEP + tonumber(record.seq)
-  redis.call('ZADD', key('lane', record.pbx, record.extid), score, id)
-  place_lane(record.pbx, record.extid)
+  local lane = key('lane', record.pbx, record.extid)
+  redis.call('ZADD', lane, score, id)
+  -- Behind others it changes nothing about when the lane may go, and most jobs of an import come behind others.
+  if redis.call('ZRANK', lane, id) == 0 then place_lane(record.pbx, record.extid) end
 end
 
 local function enter_later(id, record, due)
