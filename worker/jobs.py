@@ -236,7 +236,6 @@ def _sentences(refused: ValidationError) -> list[str]:
         elif problem["type"] == "value_error":
             sentences.append(problem["msg"].removeprefix("Value error, "))
         else:
-            sentences.append(
-                f"{field}: {shown(field, problem['input'])} is not right; {_WHAT_WOULD_BE_RIGHT.get(field, 'use text')}"
-            )
+            right = _WHAT_WOULD_BE_RIGHT.get(field, "use text")
+            sentences.append(f"{field}: {shown(field, problem['input'])} is not right; {right}")
     return sentences
