@@ -58,7 +58,10 @@ class Priority(StrEnum):
     @property
     def rank(self) -> int:
         """0 for urgent, 1 for normal, 2 for bulk: the order in a lane."""
-        return list(Priority).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
 def _digits_given_as_int(value: Any) -> Any:

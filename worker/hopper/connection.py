@@ -1,5 +1,8 @@
 """The Redis client of the hopper, and the scripts loaded on it."""
 
+import os
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha1
@@ -72,17 +75,32 @@ def _script(name: str) -> tuple[str, str]:
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
+class _Own(threading.local):
+    """The calling thread's connection, the process it was made in, and when it was last used."""
+
+    connection: Any = None
+    pid = 0
+    used_at = 0.0
+
+
 class Scripts:
     """
     Runs the named steps in `scripts/` on one server.
 
     A server that does not know a script (new, restarted, SCRIPT FLUSH, fail-over) is sent its text: NOSCRIPT says
     that nothing ran, so the repeat is safe.
+
+    Each thread keeps a connection of its own: taking one from redis-py's pool for every step, and going through
+    its client, costs as much CPU time as all the rest of a step.
     """
 
+    # A connection idle for longer is looked at before it is used: the server may have closed it.
+    _IDLE_S = 0.5
+
     def __init__(self, client: "redis.Redis", namespace: str) -> None:
-        self._client = client
+        self._pool: Any = client.connection_pool
         self._namespace = namespace
+        self._own = _Own()
 
     def run(self, name: str, *args: str | float, extra_keys: tuple[str, ...] = ()) -> Any:
         """
@@ -98,10 +116,13 @@ class Scripts:
         """
         keys = (self._namespace, *extra_keys)
         text, sha = _script(name)
+        connection = self._connection()
+        connection.send_command("EVALSHA", sha, len(keys), *keys, *args)
         try:
-            return self._client.evalsha(sha, len(keys), *keys, *args)
+            return connection.read_response()
         except NoScriptError:
-            return self._client.eval(text, len(keys), *keys, *args)
+            connection.send_command("EVAL", text, len(keys), *keys, *args)
+            return connection.read_response()
 
     def run_each(self, name: str, payloads: Iterable[str]) -> Iterator[Any]:
         """
@@ -117,8 +138,8 @@ class Scripts:
         Raises:
             redis.exceptions.RedisError: As the server or the connection gave it.
         """
-        pool, sha = self._client.connection_pool, _script(name)[1]
-        connection = pool.get_connection()
+        # Not the thread's own: its caller may run other steps between two replies.
+        connection, sha = self._pool.get_connection(), _script(name)[1]
         under_way: str | None = None
         try:
             for payload in payloads:
@@ -128,15 +149,33 @@ class Scripts:
                 if last:
                     yield reply
             if under_way:
-                yield self._reply(connection, name, under_way)
-        except BaseException:
-            connection.disconnect()  # a reply may still be on its way
-            raise
+                reply = self._reply(connection, name, under_way)
+                under_way = None
+                yield reply
         finally:
-            pool.release(connection)
+            if under_way:  # the caller went away, or something broke: a reply is still on its way
+                connection.disconnect()
+            self._pool.release(connection)
 
     def _reply(self, connection: Any, name: str, payload: str) -> Any:
         try:
             return connection.read_response()
         except NoScriptError:  # nothing ran, and nothing else is under way
             return self.run(name, payload)
+
+    def _connection(self) -> Any:
+        own, now = self._own, time.monotonic()
+        if own.pid != os.getpid():  # a new thread, or a fork: its parent goes on with the old one
+            own.connection = self._pool.connection_class(**self._pool.connection_kwargs)
+            own.pid = os.getpid()
+        elif now - own.used_at > self._IDLE_S and _is_stale(own.connection):
+            own.connection.disconnect()
+        own.used_at = now
+        return own.connection
+
+
+def _is_stale(connection: Any) -> bool:
+    try:
+        return bool(connection.can_read(timeout=0))  # nobody asked anything, so nothing may be there
+    except (redis.RedisError, OSError):
+        return True

@@ -2,9 +2,8 @@
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import redis
 
@@ -31,7 +30,9 @@ from worker.settings import PbxSettings, Settings, TimeLimits
 # Jobs per script call: long enough to be cheap, short enough (about 3 ms) not to hold others up.
 PUT_BATCH = 100
 _RECORD_VERSION = "1"
-_DEFAULTS = {"autoanswer": "no", "on_unknown": "hold"}
+
+
+_Batch = list[tuple[str, DialJob]]
 
 
 class Hopper(Looking):
@@ -73,7 +74,8 @@ class Hopper(Looking):
         Raises:
             KeyConflict: If the key belongs to a job with other contents.
         """
-        receipt = next(self.put_many([job], relative=relative))
+        batch = [(job.job_id(), job)]
+        [receipt] = _receipts(batch, self._scripts.run("put", _payload(batch, relative)))
         if isinstance(receipt, InputRefused):
             raise receipt
         return receipt
@@ -88,23 +90,15 @@ class Hopper(Looking):
         If the process dies in between, whole batches are stored or not; jobs with keys may be put again.
         """
         source = iter(jobs)
-        under_way: deque[list[tuple[str, DialJob]]] = deque()
+        under_way: deque[_Batch] = deque()
 
         def payloads() -> Iterator[str]:
             while batch := [(job.job_id(), job) for job in islice(source, PUT_BATCH)]:
                 under_way.append(batch)
-                rows = [
-                    [job_id, job.fingerprint(without=relative) if job.key else "", _fields(job)]
-                    for job_id, job in batch
-                ]
-                yield json.dumps(rows, separators=(",", ":"))
+                yield _payload(batch, relative)
 
         for answer in self._scripts.run_each("put", payloads()):
-            for (job_id, job), word, state in zip(under_way.popleft(), answer[::2], answer[1::2], strict=True):
-                if word == "conflict":
-                    yield KeyConflict([f"key: {job.key!r} belongs to another job ({job_id}); give a new key"])
-                else:
-                    yield Receipt(job_id, JobState(state), word == "new")
+            yield from _receipts(under_way.popleft(), answer)
 
     def cancel(self, job_id: str) -> tuple[str, str]:
         """Withdraw a job; returns ("cancelled" | "too_late" | "gone", its state)."""
@@ -331,26 +325,35 @@ class Hopper(Looking):
         return int(self._scripts.run("login_done", pbx, nonce, token, block_s, reason)[0])
 
 
+def _payload(batch: _Batch, relative: frozenset[str]) -> str:
+    rows = [[job_id, job.fingerprint(without=relative) if job.key else "", _fields(job)] for job_id, job in batch]
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _receipts(batch: _Batch, answer: Sequence[str]) -> Iterator[Receipt | KeyConflict]:
+    for (job_id, job), word, state in zip(batch, answer[::2], answer[1::2], strict=True):
+        if word == "conflict":
+            yield KeyConflict([f"key: {job.key!r} belongs to another job ({job_id}); give a new key"])
+        else:
+            yield Receipt(job_id, JobState(state), word == "new")
+
+
 def _fields(job: DialJob) -> list[str]:
     """Return the record's fields, flat, without those at their default: a waiting job costs memory."""
     if job.pbx is None:
         raise InputRefused(["pbx: is missing; give the name of a PBX in the settings (a-z 0-9 _ -)"])
-    values: dict[str, Any] = {
-        "v": _RECORD_VERSION,
-        "pbx": job.pbx,
-        "extid": job.extid,
-        "outto": job.outto,
-        "autoanswer": job.autoanswer,
-        "rank": str(job.priority.rank),
-        "on_unknown": job.on_unknown,
-        "key": job.key,
-        "not_before": f"{job.not_before.timestamp():.6f}" if job.not_before else None,
-        "expires_at": f"{job.expires_at.timestamp():.6f}" if job.expires_at else None,
-        "metadata": json.dumps(job.metadata, separators=(",", ":")) if job.metadata else None,
-    }
-    return [
-        part
-        for name, value in values.items()
-        if value is not None and _DEFAULTS.get(name) != value
-        for part in (name, value)
-    ]
+    fields = ["v", _RECORD_VERSION, "pbx", job.pbx, "extid", job.extid, "outto", job.outto]
+    fields += ["rank", str(job.priority.rank)]
+    if job.autoanswer != "no":
+        fields += ["autoanswer", job.autoanswer]
+    if job.on_unknown != "hold":
+        fields += ["on_unknown", job.on_unknown]
+    if job.key:
+        fields += ["key", job.key]
+    if job.not_before:
+        fields += ["not_before", f"{job.not_before.timestamp():.6f}"]
+    if job.expires_at:
+        fields += ["expires_at", f"{job.expires_at.timestamp():.6f}"]
+    if job.metadata:
+        fields += ["metadata", json.dumps(job.metadata, separators=(",", ":"))]
+    return fields
