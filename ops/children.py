@@ -1,9 +1,26 @@
 """Processes we start are processes we stop: by their own id, gently and then not."""
 
+import ctypes
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+
+_PR_SET_PDEATHSIG = 1  # prctl(2), Linux only
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def die_with_parent() -> None:
+    """
+    Let the calling process end when its parent does, however that dies; does nothing but on Linux.
+
+    For `preexec_fn` of processes that would otherwise live on after a killed demo or test run.
+    """
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager
@@ -16,7 +33,13 @@ def child(command: list[str], *, grace_s: float = 40, **options: Any) -> Iterato
         grace_s: From the SIGTERM at the block's end to the kill.
         options: For `subprocess.Popen`. The child has a session of its own, so Ctrl-C does not reach it.
     """
-    process = subprocess.Popen(command, text=True, start_new_session=True, **options)
+    process = subprocess.Popen(
+        command,
+        text=True,
+        start_new_session=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509  one call, no lock taken
+        **options,
+    )
     try:
         yield process
     finally:

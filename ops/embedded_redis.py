@@ -13,6 +13,7 @@ from typing import Self
 
 import redis
 
+from ops.children import die_with_parent
 from worker.errors import ServiceUnreachable
 
 _START_S = 10.0
@@ -72,6 +73,7 @@ class EmbeddedRedis:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,  # Ctrl-C is for the stack, which stops its parts in order
+                preexec_fn=die_with_parent,  # noqa: PLW1509  one call, no lock taken
             )
         # The configuration goes in by stdin, so that the password shows in no process list.
         assert self._process.stdin is not None

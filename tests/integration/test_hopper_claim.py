@@ -133,10 +133,10 @@ def lapsed(stage: Stage) -> bool:
 
 def test_an_extension_in_a_call_takes_no_other(quick: Stage) -> None:
     # Two messages of one extension are out, because the first was released so long ago that its hold ran out.
-    quick.open_pbx(open_call_s=60)
     slow, fast = quick.put_each(["1001", "1001"])
     assert quick.release() == [slow]
     assert eventually(quick.release) == [fast]
+    quick.open_pbx(open_call_s=60)
     quick.go(fast, "n")
 
     assert quick.claim(slow) == Back()
@@ -240,6 +240,8 @@ def test_while_somebody_logs_in_the_others_leave_their_slots(stage: Stage) -> No
 
     assert stage.claim(job_id, slot_wait_s=5) == Back()
     assert stage.hopper.view("branch").later == 1
+    assert stage.release() == [], "its claim would only send it back again"
+    stage.hopper.login_done("branch", "a", token="fresh")
     assert eventually(stage.release) == [job_id]
 
 

@@ -137,6 +137,7 @@ class Hopper(Looking):
             most_released,
             lookahead_s,
             self._limits.release_ttl_s,
+            self._limits.claim_dead_s,
             self._retain_s,
             message,
             extra_keys=(queue,),
@@ -224,8 +225,8 @@ class Hopper(Looking):
             False if the claim was no longer the caller's.
         """
         flags = ("1" if free else "", "1" if in_slot else "")
-        ttl = self._limits.release_ttl_s
-        answer = self._scripts.run("park", job_id, nonce, delay_s, *flags, rest_s, ttl, errno, error)
+        times = (self._limits.release_ttl_s, self._limits.claim_dead_s)
+        answer = self._scripts.run("park", job_id, nonce, delay_s, *flags, rest_s, *times, errno, error)
         return bool(answer[0] == "parked")
 
     def hand_back(self, job_id: str, *, delay_s: float = 0) -> bool:

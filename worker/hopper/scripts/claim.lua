@@ -58,15 +58,19 @@ if not session[1] then
 end
 if wait > 0 then return { 'wait', stamp(wait) } end
 
+-- Should this process die now, the phone may be ringing: line and extension must be held until claim and call are
+-- surely over. The release reserved them for long enough, unless this claim comes very late or limits changed.
+local over_at = NOW + dead_after_s + limits.open_call_s
+if not owns_extension(record) or tonumber(redis.call('ZSCORE', lines, id) or 0) < over_at then
+  hold(id, record, over_at, over_at + limits.extension_rest_s)
+  place_lane(record.pbx, record.extid)
+end
 local interval = permits(limits)
 redis.call('HSET', key('pbx', record.pbx), 'tat', stamp(next_permit(limits) + interval))
 leave_flight(id, record)
 redis.call('ZADD', key('claimed'), NOW + dead_after_s, id)
-local attempts = redis.call('HINCRBY', key('job', id), 'attempts', 1)
-redis.call('HSET', key('job', id), 'state', 'claimed', 'nonce', nonce, 'claimed_at', stamp(NOW))
--- Should this process die now, the phone may be ringing: the leases outlast both claim and call.
-local until_at = NOW + dead_after_s + limits.open_call_s
-hold(id, record, until_at, until_at + limits.extension_rest_s)
+local attempts = tonumber(record.attempts or 0) + 1
+redis.call('HSET', key('job', id), 'state', 'claimed', 'nonce', nonce, 'claimed_at', stamp(NOW), 'attempts', attempts)
 
 local starved = redis.call('GET', key('starved'))
 if starved and redis.call('ZCARD', key('released')) <= tonumber(starved) / 2 then

@@ -14,16 +14,14 @@ if not record.state or record.nonce ~= nonce then return { 'stale', record.state
 if record.state == state then return done(record.finished_at) end
 if record.state ~= 'claimed' and record.state ~= 'unknown' then return { 'stale', record.state } end
 
+local placed_at = state == 'placed' and { 'placed_at', stamp(NOW) } or {}
 if state == 'failed' then
   let_go(id, record)
 elseif owns_extension(record) then
-  local limits = pbx_limits(record.pbx) or { open_call_s = 60, extension_rest_s = 0 }
-  local over_at = NOW + limits.open_call_s
-  hold(id, record, over_at, over_at + limits.extension_rest_s)
-  -- Also where nothing waits: that visit clears the line away.
-  if redis.call('ZADD', key('pbxs'), 'LT', 'CH', math.max(over_at, NOW), record.pbx) == 1 then wake() end
+  hold_for_a_call(id, record, unpack(placed_at))
+elseif state == 'placed' then
+  redis.call('HSET', key('job', id), unpack(placed_at))
 end
 redis.call('HDEL', key('pbx', record.pbx), 'failures')
-if state == 'placed' then redis.call('HSET', key('job', id), 'placed_at', stamp(NOW)) end
 redis.call('HDEL', key('job', id), 'errno', 'error')
 return done(end_job(id, record, state, retain_s, unpack(ARGV, 5)))

@@ -14,6 +14,7 @@ if token == '' then
   if block_s > 0 then
     redis.call('HSET', key('pbx', pbx), 'closed_until', stamp(NOW + block_s), 'closed_reason', ARGV[5])
   end
+  look_again(pbx)
   return { tonumber(values[3] or 0) }
 end
 redis.call('HSET', home, 'token', token, 'since', stamp(NOW))

@@ -1,17 +1,19 @@
 -- release: the pacer's step. Hands due jobs to Celery, fairly, and no more than can soon be claimed.
 -- KEYS[1] NS, KEYS[2] Celery's queue (a list). ARGV: most jobs now, most released at any time,
--- lookahead_s, release_ttl_s, retain_s, message with @ID@ and @TAG@ in place of job id and delivery tag.
+-- lookahead_s, release_ttl_s, dead_after_s, retain_s, message with @ID@ and @TAG@ in place of job id and
+-- delivery tag.
 -- State and message change in this one step: there is no moment at which a job is released but its
 -- message unsent. Returns {jobs released, seconds until there is something to do, or -1 for "when woken"}.
 -- Twice: releases what may go by then, which is what the pacer wants.
 local most, most_released = tonumber(ARGV[1]), tonumber(ARGV[2])
-local lookahead_s, release_ttl_s, retain_s = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local lookahead_s, release_ttl_s, dead_after_s = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local retain_s, template = ARGV[6], ARGV[7]
 local PROMOTE, VISITS = 50, 400
 
 if redis.call('SISMEMBER', key('paused'), '*') == 1 then return { 0, '-1' } end
 
 local function message_for(id)
-  local message = string.gsub(ARGV[6], '@TAG@', id .. '.' .. stamp(NOW))
+  local message = string.gsub(template, '@TAG@', id .. '.' .. stamp(NOW))
   return (string.gsub(message, '@ID@', id))
 end
 
@@ -37,22 +39,22 @@ local function next_lane(pbx)
   return nil, soonest
 end
 
-local function release_job(pbx, extid)
+local function release_job(pbx, extid, limits)
   local id = redis.call('ZPOPMIN', key('lane', pbx, extid))[1]
   local record = read(id, 'state', 'pbx', 'extid', 'expires_at')
   if record.state ~= 'waiting' then
-    place_lane(pbx, extid, true)
+    place_lane(pbx, extid, true, true)
     return 0
   end
   if record.expires_at and tonumber(record.expires_at) <= NOW then
     end_job(id, record, 'expired', retain_s)
-    place_lane(pbx, extid, true)
+    place_lane(pbx, extid, true, true)
     return 0
   end
-  redis.call('HSET', key('job', id), 'state', 'released')
   redis.call('ZADD', key('released'), NOW, id)
   redis.call('ZADD', key('released', pbx), NOW, id)
-  hold(id, record, NOW + release_ttl_s, NOW + release_ttl_s)
+  reserve(id, record, limits, 0, release_ttl_s, dead_after_s, 'state', 'released')
+  place_lane(pbx, extid, true)
   redis.call('LPUSH', KEYS[2], message_for(id))
   return 1
 end
@@ -63,6 +65,9 @@ local function visit(pbx)
   if not limits then return 0, NOW + 5 end -- no worker knows this PBX yet
   if is_paused(pbx) then return 0, nil end -- resume.lua brings it back
   if limits.closed_until > NOW then return 0, limits.closed_until end
+  -- While somebody logs in, claims would only send jobs back; login_done.lua wakes us.
+  local session = redis.call('HMGET', key('token', pbx), 'token', 'login_until')
+  if not session[1] and tonumber(session[2] or 0) > NOW then return 0, tonumber(session[2]) end
   promote(pbx)
   redis.call('ZREMRANGEBYSCORE', key('lines', pbx), '-inf', NOW)
   if redis.call('ZCARD', key('lines', pbx)) >= limits.max_open_calls then
@@ -71,7 +76,7 @@ local function visit(pbx)
   local wait = permit_wait(limits, redis.call('ZCARD', key('released', pbx)))
   if wait > lookahead_s then return 0, NOW + wait - lookahead_s end
   local extid, soonest = next_lane(pbx)
-  if extid then return release_job(pbx, extid), NOW end
+  if extid then return release_job(pbx, extid, limits), NOW end
   local parked = redis.call('ZRANGE', key('later', pbx), 0, 0, 'WITHSCORES')[2]
   if parked then soonest = math.min(soonest or math.huge, tonumber(parked)) end
   return 0, soonest
@@ -82,7 +87,7 @@ local released, visits = 0, 0
 while released < room and visits < VISITS do
   local first = redis.call('ZRANGE', key('pbxs'), 0, 0, 'WITHSCORES')
   -- A PBX just served comes back a microsecond behind the last, so each has its turn in this round.
-  if not first[1] or tonumber(first[2]) > NOW + 0.001 then break end
+  if not first[1] or tonumber(first[2]) > NOW + visits * 1e-6 then break end
   visits = visits + 1
   local count, again_at = visit(first[1])
   released = released + count

@@ -27,7 +27,11 @@ local RANK_STEP = 1e13
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 
-local function key(...) return NS .. ':' .. table.concat({ ... }, ':') end
+local function key(kind, first, second)
+  if second then return NS .. ':' .. kind .. ':' .. first .. ':' .. second end
+  if first then return NS .. ':' .. kind .. ':' .. first end
+  return NS .. ':' .. kind
+end
 
 -- Times go into hashes with microseconds; Lua's own tostring would keep only 14 digits.
 local function stamp(seconds) return string.format('%.6f', seconds) end
@@ -51,8 +55,10 @@ end
 
 -- Puts the lane where its first job says it belongs. Safe to call at any time. A lane whose extension is
 -- free keeps its turn; one whose extension just became free, or that was just served, goes to the end.
-local function place_lane(pbx, extid, served)
+-- Whoever takes a job out of a lane calls this with `shorter` set, for it may have been the last.
+local function place_lane(pbx, extid, shorter, served)
   local head = redis.call('ZRANGE', key('lane', pbx, extid), 0, 0, 'WITHSCORES')
+  if not head[1] and not shorter then return end
   local rank = head[1] and math.floor(tonumber(head[2]) / RANK_STEP) or -1
   local lease = tonumber(redis.call('ZSCORE', key('exts', pbx), extid) or 0)
   local at = math.max(lease, NOW)
@@ -91,19 +97,44 @@ end
 local function leave_lane(id, record)
   redis.call('ZREM', key('later', record.pbx), id)
   if redis.call('ZREM', key('lane', record.pbx, record.extid), id) == 1 then
-    place_lane(record.pbx, record.extid)
+    place_lane(record.pbx, record.extid, true)
   end
 end
 
--- Line and extension are leased together until the same second; the record remembers the
--- extension's lease as `hold`, so that nobody shortens a lease that is another job's.
-local function hold(id, record, line_until, ext_until)
+local function pbx_limits(pbx)
+  local values = redis.call('HMGET', key('pbx', pbx),
+    'calls_per_second', 'burst', 'max_open_calls', 'open_call_s', 'extension_rest_s', 'tat', 'closed_until')
+  if not values[1] then return nil end
+  return { calls_per_second = values[1], burst = values[2], max_open_calls = tonumber(values[3]),
+    open_call_s = tonumber(values[4]), extension_rest_s = tonumber(values[5]),
+    tat = values[6] or nil, closed_until = tonumber(values[7] or 0) }
+end
+
+-- Line and extension are leased together. The record remembers the extension's lease as `hold` (in the same HSET
+-- as whatever else changes), so that nobody shortens a lease that is another job's.
+local function hold(id, record, line_until, ext_until, ...)
   local mark = stamp(ext_until)
   redis.call('ZADD', key('lines', record.pbx), line_until, id)
   redis.call('ZADD', key('exts', record.pbx), mark, record.extid)
-  redis.call('HSET', key('job', id), 'hold', mark)
+  redis.call('HSET', key('job', id), 'hold', mark, ...)
   record.hold = mark
+end
+
+-- After a call that was placed, or may have been: from now on, line and extension are held as long as a call lasts.
+local function hold_for_a_call(id, record, ...)
+  local limits = pbx_limits(record.pbx) or { open_call_s = 60, extension_rest_s = 0 }
+  local over_at = NOW + limits.open_call_s
+  hold(id, record, over_at, over_at + limits.extension_rest_s, ...)
   place_lane(record.pbx, record.extid)
+  -- Also where nothing waits: that visit clears the line away.
+  if redis.call('ZADD', key('pbxs'), 'LT', 'CH', math.max(over_at, NOW), record.pbx) == 1 then wake() end
+end
+
+-- The leases of a released job outlast the longest way from here: released for its whole time, claimed at its
+-- last moment, the claim dead, and the phone ringing all the same. So a claim need not touch them.
+local function reserve(id, record, limits, begins_in_s, release_ttl_s, dead_after_s, ...)
+  local over_at = NOW + begins_in_s + release_ttl_s + dead_after_s + limits.open_call_s
+  hold(id, record, over_at, over_at + limits.extension_rest_s, ...)
 end
 
 local function owns_extension(record)
@@ -145,7 +176,7 @@ end
 -- The process may die right after: the result is still in the outbox, and a sweep delivers it.
 local function end_job(id, record, state, retain_s, ...)
   leave_flight(id, record)
-  leave_lane(id, record)
+  if record.state == 'waiting' then leave_lane(id, record) end
   redis.call('ZREM', key('expiry'), id)
   redis.call('HSET', key('job', id), 'state', state, 'finished_at', stamp(NOW), ...)
   redis.call('EXPIRE', key('job', id), retain_s)
@@ -176,13 +207,4 @@ end
 local function permit_wait(limits, ahead)
   local interval, tolerance = permits(limits)
   return next_permit(limits) + ahead * interval - tolerance - NOW
-end
-
-local function pbx_limits(pbx)
-  local values = redis.call('HMGET', key('pbx', pbx),
-    'calls_per_second', 'burst', 'max_open_calls', 'open_call_s', 'extension_rest_s', 'tat', 'closed_until')
-  if not values[1] then return nil end
-  return { calls_per_second = values[1], burst = values[2], max_open_calls = tonumber(values[3]),
-    open_call_s = tonumber(values[4]), extension_rest_s = tonumber(values[5]),
-    tat = values[6] or nil, closed_until = tonumber(values[7] or 0) }
 end

@@ -23,6 +23,7 @@ end
 for _, id in ipairs(due(key('claimed'), NOW)) do
   local record = read(id, 'state', 'pbx', 'extid', 'hold')
   if record.state == 'claimed' then
+    if owns_extension(record) then hold_for_a_call(id, record) end
     end_job(id, record, 'unknown', retain_s, 'errno', 'worker_lost', 'error', ARGV[5])
   else
     redis.call('ZREM', key('claimed'), id)
