@@ -237,7 +237,14 @@ def _counted(results: Sequence[DialResult]) -> str:
 
 
 def _table(results: Sequence[DialResult]) -> Table:
-    table = Table(title="What came of the leads", caption=_causes(results), box=SIMPLE_HEAD, padding=(0, 1))
+    table = Table(
+        title="What came of the leads",
+        caption=_causes(results),
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        caption_justify="left",
+    )
     for name in ("lead", "pbx", "extid", "state", "callid", "attempts", "errno"):
         table.add_column(name, no_wrap=True)
     for result in sorted(results, key=lambda result: result.metadata.get("lead", "")):
