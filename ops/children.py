@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-
 _PR_SET_PDEATHSIG = 1  # prctl(2), Linux only
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
