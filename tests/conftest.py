@@ -1,5 +1,6 @@
 """Shared by all tests: a Redis of our own, and a hopper with a key space of its own for each test."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,13 @@ import redis
 from ops.embedded_redis import EmbeddedRedis
 from worker.hopper import Hopper, connect
 from worker.settings import PbxSettings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_from_outside() -> None:
+    """Whoever runs the tests may have settings of their own in the environment."""
+    for name in [name for name in os.environ if name.startswith("OUTDIAL_") or name == "REDIS_URL"]:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")

@@ -27,12 +27,12 @@ class DialerError(Exception):
     """Something the dialer knows about went wrong."""
 
 
-class InputRefused(DialerError):
+class _Problems(DialerError):
     """
-    The input is wrong; each sentence names a field, its value and what would be right.
+    Several things wrong at once.
 
     Args:
-        problems: One sentence each, at least one.
+        problems: One sentence each, at least one: field, value and what would be right.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -41,6 +41,10 @@ class InputRefused(DialerError):
 
     def __str__(self) -> str:
         return "; ".join(self.problems)
+
+
+class InputRefused(_Problems):
+    """The input is wrong, and nothing was stored."""
 
 
 class KeyConflict(InputRefused):
@@ -154,17 +158,8 @@ class ServiceUnreachable(DialerError):
     """A service the dialer cannot work without does not answer."""
 
 
-class ConfigurationError(DialerError):
-    """
-    The settings cannot work; every problem is listed, one sentence each.
-
-    Args:
-        problems: One sentence each, at least one.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__(problems)
-        self.problems = problems
+class ConfigurationError(_Problems):
+    """The settings cannot work; every problem is listed."""
 
     def __str__(self) -> str:
         return "\n".join(self.problems)

@@ -70,6 +70,20 @@ def test_a_pinned_certificate_is_trusted_and_another_is_not(site: Installation) 
     assert "TLS" in doctor.stdout
 
 
+@pytest.mark.parametrize("api", ["yeastar-s-v1.1", "yeastar-s-v2.0"])
+def test_later_versions_are_spoken_to_in_their_own_words(site: Installation, api: str) -> None:
+    site.write_settings()
+    site.config.write_text(site.config.read_text().replace("yeastar-s-v1.0", api))
+    pbx = site.pbxs["hq"]
+    with site.workers():
+        pbx.control("faults", {"kind": "errno", "errno": "30001", "times": 1, "extid": "1001"})
+        receipt = site.hopper.put(DialJob(extid="1001", outto="0205550143", pbx="hq", autoanswer="yes"))
+        result = site.end_of(receipt.id)
+    assert (result.state, result.attempts) == (JobState.PLACED, 2)
+    [ring] = pbx.rings("1001")
+    assert (ring.callid, ring.outto) == (result.callid, "0205550143")
+
+
 def test_an_unverified_pbx_is_dialed_by_choice_and_the_doctor_warns(site: Installation) -> None:
     site.write_settings()
     site.config.write_text(site.config.read_text().replace("ca_file =", "tls_verify = false #"))

@@ -113,7 +113,9 @@ class YeastarS:
         """
         extensions = _rows(self._ask("extensionlist/query", token=token), "extlist")
         calls = _rows(self._ask("outbound/query", token=token), "outbound")
-        status = {str(row.get("extnumber")): str(row.get("status", "")).lower() for row in extensions}
+        # Version 2.0 lists a `number` where the others have an `extnumber`.
+        numbered = ((str(row.get("extnumber") or row.get("number")), row) for row in extensions)
+        status = {number: str(row.get("status", "")).lower() for number, row in numbered}
         return Sighting(
             extension_is_free=status.get(extid) in _FREE,
             call_is_running=any(str(call.get("from")) == extid for call in calls),

@@ -1,5 +1,4 @@
 """The shared login and the PBX that cannot be reached: one login at a time, never a storm, no second lock-out."""
-# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,12 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.conftest import pbx_settings
-from tests.integration.test_hopper_keys import (
-    Stage,
-    eventually,
-    no_key_stays_for_ever,
-    stage,
-)
+from tests.integration.hopper.stage import Stage, eventually
 from worker.hopper import Closed, Hopper, Login, Token, Wait, connect
 
 Turn = Token | Login | Wait | Closed

@@ -1,14 +1,13 @@
-"""The key space of the hopper: what may stay without a TTL, and the short moves the hopper's other tests share."""
+"""The short moves the hopper's tests share, and what may stay in its key space without a TTL."""
 
 import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-import pytest
 import redis
 
 from tests.conftest import pbx_settings
@@ -82,16 +81,6 @@ def is_needed(client: "redis.Redis", namespace: str, name: str, alive: set[str])
         lanes = [f"{namespace}:lane:{pbx}:{extid}" for extid in client.zrange(namespace + name, 0, -1)]
         return bool(client.exists(*lanes) == len(lanes))
     return False
-
-
-@pytest.fixture(autouse=True)
-def no_key_stays_for_ever(client: "redis.Redis", namespace: str) -> Iterator[None]:
-    """After each test every key has a TTL, is listed with a reason, or holds jobs that are alive."""
-    yield
-    assert leaks(client, namespace) == []
-    # The server is this run's own, and so is the namespace.
-    if left := keys_of(client, namespace):
-        client.delete(*left)
 
 
 class Stage:
@@ -197,50 +186,3 @@ def eventually(look: Callable[[], T]) -> T:
     while not (seen := look()) and time.monotonic() < deadline:
         time.sleep(0.005)
     return seen
-
-
-@pytest.fixture
-def stage(hopper: Hopper, namespace: str) -> Stage:
-    """A hopper with one PBX that sets no limit, at the product's time limits."""
-    made = Stage(hopper, queue=f"{namespace}.dial")
-    made.open_pbx()
-    return made
-
-
-@pytest.fixture
-def quick(client: "redis.Redis", namespace: str) -> Stage:
-    """The same at time limits of a fraction of a second."""
-    made = Stage(Hopper(client, namespace=namespace, retain_s=600, limits=QUICK), queue=f"{namespace}.dial")
-    made.open_pbx()
-    return made
-
-
-def test_a_key_without_reason_or_ttl_is_found(client: "redis.Redis", namespace: str) -> None:
-    client.set(f"{namespace}:lock:hq", "1")
-    client.hset(f"{namespace}:job:gone", "state", "placed")
-    client.zadd(f"{namespace}:expiry", {"gone": 1})
-
-    assert leaks(client, namespace) == [":expiry", ":job:gone", ":lock:hq"]
-    client.delete(*keys_of(client, namespace))
-
-
-def test_a_drained_hopper_keeps_only_what_is_listed(stage: Stage, client: "redis.Redis", namespace: str) -> None:
-    job_ids = stage.put_each([str(1000 + i) for i in range(20)], expires_at=in_s(3600))
-    for job_id in stage.release():
-        stage.finish(job_id, "n", stage.go(job_id, "n"))
-
-    stage.release()
-    forever = {key.removeprefix(namespace) for key in keys_of(client, namespace) if client.ttl(key) == -1}
-
-    assert forever == {":seq", ":pbx:hq", ":token:hq", ":wake", ":ended", ":outbox", ":exts:hq"}
-    assert all(0 < client.ttl(stage.hopper.keys.job(job_id)) <= 600 for job_id in job_ids)
-
-
-def test_records_of_finished_jobs_go_after_the_time_to_retain_them(client: "redis.Redis", namespace: str) -> None:
-    forgetful = Stage(Hopper(client, namespace=namespace, retain_s=1), queue=f"{namespace}.dial")
-    forgetful.open_pbx()
-    cancelled = forgetful.put(key="again")
-    forgetful.hopper.cancel(cancelled)
-
-    assert 0 < client.pttl(forgetful.hopper.keys.job(cancelled)) <= 1000
-    assert client.ttl(forgetful.hopper.keys.job(forgetful.put("1002"))) == -1

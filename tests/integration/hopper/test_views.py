@@ -1,5 +1,4 @@
 """Looking, waiting, being told: views, ended jobs, heartbeats, wake calls, a server that forgot its scripts."""
-# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
 
 import threading
 import time
@@ -9,16 +8,7 @@ import pytest
 import redis
 
 from tests.conftest import pbx_settings
-from tests.integration.test_hopper_keys import (
-    GENEROUS_S,
-    Stage,
-    eventually,
-    in_s,
-    job,
-    no_key_stays_for_ever,
-    quick,
-    stage,
-)
+from tests.integration.hopper.stage import GENEROUS_S, Stage, eventually, in_s, job
 from worker.hopper import Hopper, LaneView, connect
 from worker.jobs import JobState
 

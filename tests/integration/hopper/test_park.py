@@ -1,16 +1,8 @@
 """Going round again: park, hand back, cancel."""
-# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
 
 import pytest
 
-from tests.integration.test_hopper_keys import (
-    Stage,
-    eventually,
-    in_s,
-    no_key_stays_for_ever,
-    quick,
-    stage,
-)
+from tests.integration.hopper.stage import Stage, eventually, in_s
 from worker.hopper import Back, Go, NotYours, Wait
 from worker.jobs import JobState
 

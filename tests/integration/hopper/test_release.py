@@ -1,20 +1,11 @@
 """Releasing: fair, urgent first, never early, no more than can soon be claimed, the message in one step."""
-# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
 
 import json
 
 import pytest
 
 from tests.conftest import pbx_settings
-from tests.integration.test_hopper_keys import (
-    MESSAGE,
-    Stage,
-    eventually,
-    in_s,
-    no_key_stays_for_ever,
-    quick,
-    stage,
-)
+from tests.integration.hopper.stage import MESSAGE, Stage, eventually, in_s
 from worker.jobs import JobState
 
 

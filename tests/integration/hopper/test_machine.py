@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ops.embedded_redis import EmbeddedRedis
-from tests.integration.test_hopper_keys import Stage, in_s, keys_of, leaks
+from tests.integration.hopper.stage import Stage, in_s, keys_of, leaks
 from worker.errors import KeyConflict
 from worker.hopper import Ended, Go, Hopper, Login, Token, connect
 from worker.jobs import JobState

@@ -1,16 +1,8 @@
 """Putting jobs in: one job for each key, in its lane or until later, whatever text it carries."""
-# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
 
 import pytest
 
-from tests.integration.test_hopper_keys import (
-    Stage,
-    eventually,
-    in_s,
-    job,
-    no_key_stays_for_ever,
-    stage,
-)
+from tests.integration.hopper.stage import Stage, eventually, in_s, job
 from worker.errors import InputRefused, KeyConflict
 from worker.hopper import Receipt
 from worker.hopper.hopper import PUT_BATCH

@@ -1,20 +1,11 @@
 """Sweeping and delivering: what the dead left behind comes to an end, and no result is forgotten."""
-# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
 
 import time
 
 import pytest
 import redis
 
-from tests.integration.test_hopper_keys import (
-    QUICK,
-    Stage,
-    eventually,
-    in_s,
-    no_key_stays_for_ever,
-    quick,
-    stage,
-)
+from tests.integration.hopper.stage import QUICK, Stage, eventually, in_s
 from worker.hopper import Hopper
 from worker.jobs import JobState
 

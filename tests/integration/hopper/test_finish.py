@@ -1,16 +1,8 @@
 """Finishing: an attempt's end is told once, and its leases last as long as the call."""
-# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
 
 import pytest
 
-from tests.integration.test_hopper_keys import (
-    Stage,
-    eventually,
-    in_s,
-    no_key_stays_for_ever,
-    quick,
-    stage,
-)
+from tests.integration.hopper.stage import Stage, eventually, in_s
 from worker.jobs import JobState
 
 ENDS = [JobState.PLACED, JobState.FAILED, JobState.UNKNOWN]

@@ -1,5 +1,4 @@
 """Races: many callers at once on the real server, each with a connection of its own."""
-# ruff: noqa: F401, F811 - fixtures come in by import; conftest.py belongs to all rooms
 
 import threading
 import time
@@ -11,17 +10,7 @@ from typing import TypeVar
 import pytest
 
 from ops.embedded_redis import EmbeddedRedis
-from tests.conftest import pbx_settings
-from tests.integration.test_hopper_keys import (
-    MESSAGE,
-    QUICK,
-    Stage,
-    eventually,
-    job,
-    no_key_stays_for_ever,
-    quick,
-    stage,
-)
+from tests.integration.hopper.stage import MESSAGE, QUICK, Stage, eventually, job
 from worker.hopper import Back, Claim, Go, Hopper, NotYours, Receipt, connect
 from worker.jobs import JobState
 

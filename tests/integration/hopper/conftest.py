@@ -1,0 +1,35 @@
+"""A stage for each test of the hopper, and a look at what it leaves behind."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.integration.hopper.stage import QUICK, Stage, keys_of, leaks
+from worker.hopper import Hopper
+
+
+@pytest.fixture(autouse=True)
+def no_key_stays_for_ever(client: "redis.Redis", namespace: str) -> Iterator[None]:
+    """After each test every key has a TTL, is listed with a reason, or holds jobs that are alive."""
+    yield
+    assert leaks(client, namespace) == []
+    # The server is this run's own, and so is the namespace.
+    if left := keys_of(client, namespace):
+        client.delete(*left)
+
+
+@pytest.fixture
+def stage(hopper: Hopper, namespace: str) -> Stage:
+    """A hopper with one PBX that sets no limit, at the product's time limits."""
+    made = Stage(hopper, queue=f"{namespace}.dial")
+    made.open_pbx()
+    return made
+
+
+@pytest.fixture
+def quick(client: "redis.Redis", namespace: str) -> Stage:
+    """The same at time limits of a fraction of a second."""
+    made = Stage(Hopper(client, namespace=namespace, retain_s=600, limits=QUICK), queue=f"{namespace}.dial")
+    made.open_pbx()
+    return made
