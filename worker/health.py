@@ -96,6 +96,16 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
         yield Finding("warning", subject, "is asked without TLS", "use https in base_url")
     elif not pbx.tls_verify:
         yield Finding("warning", subject, "TLS is not verified", "set ca_file or tls_fingerprint")
+    known = hopper.credentials_mark(name)
+    if known not in (None, pbx.credentials_mark()):
+        # Asking with others would end the workers' session, or close the PBX to them.
+        yield Finding(
+            "bad",
+            subject,
+            "the workers were started with another address, user name or password",
+            "correct the settings, or restart the workers with these",
+        )
+        return
     try:
         device = _device(hopper, settings, name, pbx)
     except PbxClosed as closed:

@@ -113,6 +113,11 @@ def test_redis_killed_and_restarted_loses_nothing(site: Installation) -> None:
         site.server.end_process(kill=True)
         site.server.start()
         assert_kept(site, jobs)
+        eventually(lambda: not site.hopper.client.exists(f"{site.namespace}:outbox"))
+        celery = site.plain_celery()
+        for result in site.hopper.results(jobs):
+            if result.state is JobState.PLACED:
+                assert celery.AsyncResult(result.job_id).get(timeout=5) == result.plain()
 
 
 def test_a_duplicate_message_is_not_a_second_call(site: Installation) -> None:

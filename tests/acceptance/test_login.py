@@ -50,10 +50,13 @@ def test_a_wrong_password_is_tried_once_and_reported_everywhere(site: Installati
     for report in (doctor.stdout, status.stdout):
         assert "20003" in report
         assert "wrong user name or password" in report
+    site.environment["TEST_PBX_PASSWORD"] = "s1mulator-secret"
+    other = site.outdial("doctor")
+    assert "started with another address, user name or password" in other.stdout
+    assert site.hopper.closed("hq")[0] > 500, "asking about it changes nothing"
     assert "wrong-secret" not in doctor.stdout + doctor.stderr + status.stdout + site.worker_log.read_text()
 
     # The right password in the settings heals it at once: the block belonged to the wrong one.
-    site.environment["TEST_PBX_PASSWORD"] = "s1mulator-secret"
     with site.workers():
         assert site.end_of(receipt.id).state is JobState.PLACED
 

@@ -94,6 +94,11 @@ class Looking:
         left = float(until or 0) - self.now()
         return (left, reason or "") if left > 0 else (0.0, "")
 
+    def credentials_mark(self, pbx: str) -> str | None:
+        """Return what tells the credentials in use from others; None before the first worker started."""
+        mark: str | None = self._client.hget(self.keys.token(pbx), "credentials")
+        return mark
+
     def view(self, pbx: str) -> PbxView:
         """Return what waits and runs on one PBX, lane by lane."""
         keys, now = self.keys, self.now()
