@@ -28,8 +28,8 @@ from worker.settings import Settings
 
 log = structlog.get_logger()
 
-# A PBX that cannot be reached is tried again after 0.5 s, 1 s, 2 s, … at most 10 s.
-_CLOSE_BASE_S, _CLOSE_CAP_S = 0.5, 10.0
+# A PBX that cannot be reached is tried again after 0.5 s, 1 s, 2 s, … at most 5 s.
+_CLOSE_BASE_S, _CLOSE_CAP_S = 0.5, 5.0
 
 
 class Outlet(Protocol):
