@@ -127,11 +127,9 @@ class Dialer:
         """
         with self.reaching_redis(perhaps_stored=fields.get("key") is None):
             if expires_in_s is None:
-                return self._ticket(self.hopper.put(self._with_pbx(parsed(fields))))
+                return self._ticket(self.hopper.put(self._job(fields)))
             fields = {**fields, "expires_at": self._expiry(expires_in_s, fields)}
-            return self._ticket(
-                self.hopper.put(self._with_pbx(parsed(fields)), relative=frozenset({"expires_at"}))
-            )
+            return self._ticket(self.hopper.put(self._job(fields), relative=frozenset({"expires_at"})))
 
     def enqueue_many(self, rows: Iterable[Row]) -> Iterator[Ticket | Refusal]:
         """
@@ -171,9 +169,7 @@ class Dialer:
         Raises:
             InputRefused: If there is no such PBX in the settings, or none to choose without a name.
         """
-        chosen = name or self.settings.default_pbx
-        if chosen is None and len(self.settings.pbx) == 1:
-            chosen = next(iter(self.settings.pbx))
+        chosen = name or self._pbx_unnamed()
         if chosen in self.settings.pbx:
             return chosen
         if not self.settings.pbx:
@@ -198,16 +194,27 @@ class Dialer:
                 sentence += ". The job may have been stored: look before handing it in again without a key"
             raise ServiceUnreachable(sentence) from error
 
+    def _job(self, fields: Mapping[str, Any]) -> DialJob:
+        if fields.get("pbx") is None and (only := self._pbx_unnamed()):
+            return parsed({**fields, "pbx": only})  # half the price of a copy afterwards
+        return self._with_pbx(parsed(fields))
+
     def _with_pbx(self, job: DialJob) -> DialJob:
         pbx = self.pbx_for(job.pbx)
         return job if pbx == job.pbx else job.model_copy(update={"pbx": pbx})
+
+    def _pbx_unnamed(self) -> str | None:
+        """Return the PBX of jobs that name none, if the settings leave no choice."""
+        if self.settings.default_pbx is None and len(self.settings.pbx) == 1:
+            return next(iter(self.settings.pbx))
+        return self.settings.default_pbx
 
     def _checked(self, row: Row) -> DialJob | InputRefused:
         try:
             if isinstance(row, DialJob):
                 return self._with_pbx(row)
             if isinstance(row, Mapping):
-                return self._with_pbx(parsed(row))
+                return self._job(row)
         except InputRefused as refused:
             return refused
         if isinstance(row, InputRefused):

@@ -33,6 +33,7 @@ _RECORD_VERSION = "1"
 
 
 _Batch = list[tuple[str, DialJob]]
+_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Hopper(Looking):
@@ -328,7 +329,7 @@ class Hopper(Looking):
 
 def _payload(batch: _Batch, relative: frozenset[str]) -> str:
     rows = [[job_id, job.fingerprint(without=relative) if job.key else "", _fields(job)] for job_id, job in batch]
-    return json.dumps(rows, separators=(",", ":"))
+    return _json(rows)
 
 
 def _receipts(batch: _Batch, answer: Sequence[str]) -> Iterator[Receipt | KeyConflict]:
@@ -356,5 +357,5 @@ def _fields(job: DialJob) -> list[str]:
     if job.expires_at:
         fields += ["expires_at", f"{job.expires_at.timestamp():.6f}"]
     if job.metadata:
-        fields += ["metadata", json.dumps(job.metadata, separators=(",", ":"))]
+        fields += ["metadata", _json(job.metadata)]
     return fields
