@@ -125,7 +125,7 @@ class Dialing:
         try:
             callid = self._dial(attempt, claim)
         except AttemptFailed as failed:
-            failure = self._looked_at(failed, claim)
+            failure = self._looked_at(failed, attempt, claim)
         else:
             self._finish(attempt, claim, JobState.PLACED, callid=callid)
             return None
@@ -139,21 +139,22 @@ class Dialing:
     def _dial(self, attempt: "_Attempt", claim: Go) -> str:
         pbx = self._adapter(claim.pbx)
         settings = self._settings.pbx[claim.pbx]
-        left = self._settings.limits.attempt_deadline_s - (time.monotonic() - attempt.begun)
+        left = self._settings.limits.attempt_deadline_s - attempt.age_s
         if left < settings.connect_timeout_s + settings.read_timeout_s:
             # The claim was long in coming (Redis frozen, this process stopped): by the time of a reply it might
             # no longer be ours.
             raise PbxDown("too_late", "the claim came too late to dial within its deadline")
         return pbx.dial(claim.token, extid=claim.extid, outto=claim.outto, autoanswer=claim.autoanswer)
 
-    def _looked_at(self, failure: AttemptFailed, claim: Go) -> AttemptFailed:
+    def _looked_at(self, failure: AttemptFailed, attempt: "_Attempt", claim: Go) -> AttemptFailed:
         """Where the PBX said Failed without saying whether the call began: look, and say what was seen."""
         if not isinstance(failure, PbxSaidFailed):
             return failure
         self.stopping.wait(self._settings.retry.look_after_s)
         try:
             pbx = self._adapter(claim.pbx)
-            seen = retries.a_few_looks(pbx.look, claim.token, extid=claim.extid, outto=claim.outto)
+            look = retries.a_few_looks(self._settings.limits.claim_lease_s - attempt.age_s)
+            seen = look(pbx.look, claim.token, extid=claim.extid, outto=claim.outto)
         except AttemptFailed:
             return OutcomeUnknown(failure.errno, f"{failure.error}; whether the phone rang could not be seen")
         if seen.nothing_rang:
@@ -251,13 +252,18 @@ class Dialing:
 class _Attempt:
     """One claim of one job: its nonce, and when it began."""
 
-    __slots__ = ("begun", "job_id", "nonce", "received_at")
+    __slots__ = ("_begun", "job_id", "nonce", "received_at")
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         self.nonce = uuid.uuid4().hex
-        self.begun = time.monotonic()
         self.received_at = time.time()
+        self._begun = time.monotonic()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the claim was asked for; it cannot be older."""
+        return time.monotonic() - self._begun
 
 
 def _named_seconds(state: RetryCallState) -> float:

@@ -119,10 +119,11 @@ def until_redis_answers_or(stopping: threading.Event) -> Retrying:
     return Retrying(retry=_REDIS_AWAY, wait=_REDIS_WAIT, stop=stop_when_event_set(stopping), reraise=True)
 
 
-# For asking the PBX what rings nobody: three times at most.
-a_few_looks = Retrying(
-    retry=retry_if_exception_type(AttemptFailed),
-    wait=wait_random_exponential(multiplier=0.2, max=1),
-    stop=stop_after_attempt(3),
-    reraise=True,
-)
+def a_few_looks(within_s: float) -> Retrying:
+    """Repeat a question to the PBX that rings nobody: three times at most, none begun after *within_s*."""
+    return Retrying(
+        retry=retry_if_exception_type(AttemptFailed),
+        wait=wait_random_exponential(multiplier=0.2, max=1),
+        stop=stop_after_attempt(3) | stop_after_delay(within_s),
+        reraise=True,
+    )
