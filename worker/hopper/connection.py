@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha1
@@ -81,6 +82,14 @@ class _Own(threading.local):
     connection: Any = None
     pid = 0
     used_at = 0.0
+    life: "_Life"
+
+
+class _Life:
+    """Ends with its thread, or with the `Scripts` it belongs to, and takes the connection with it."""
+
+    def __init__(self, connection: Any) -> None:
+        weakref.finalize(self, connection.disconnect)
 
 
 class Scripts:
@@ -167,6 +176,7 @@ class Scripts:
         own, now = self._own, time.monotonic()
         if own.pid != os.getpid():  # a new thread, or a fork: its parent goes on with the old one
             own.connection = self._pool.connection_class(**self._pool.connection_kwargs)
+            own.life = _Life(own.connection)
             own.pid = os.getpid()
         elif now - own.used_at > self._IDLE_S and _is_stale(own.connection):
             own.connection.disconnect()
