@@ -36,7 +36,7 @@ from worker.settings import PbxSettings
 _MOST_REPLY_BYTES = 4 * 1024 * 1024
 # A connection idle for longer is not used again: the PBX may be closing it just as we send, which would look
 # like a lost reply. Under load connections are never idle that long.
-_KEEP_IDLE_S = 2.0
+_KEEP_IDLE_S = 1.0
 _CONNECTIONS = 64
 
 
