@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import requests
 from celery import Celery
+from celery.backends.redis import RedisBackend
 
 from ops.children import child
 from ops.embedded_redis import EmbeddedRedis
@@ -84,6 +85,8 @@ class Installation:
         self.worker_log = folder / "workers.log"
         self.result_backend = server.url_of_database(1)
         self.environment = os.environ | {"TEST_PBX_PASSWORD": PASSWORD}
+        self._celery: Celery | None = None
+        self._hoppers: list[Hopper] = []
 
     def write_settings(self, *more: str, tls: str = "ca_file", **pbx_limits: object) -> Settings:
         limits: dict[str, object] = {"calls_per_second": 200, "burst": 20, "max_open_calls": 50}
@@ -111,6 +114,7 @@ class Installation:
         os.environ["TEST_PBX_PASSWORD"] = PASSWORD
         self.settings = Settings.load(self.config)
         self.hopper = Hopper.from_settings(self.settings)
+        self._hoppers.append(self.hopper)
         return self.settings
 
     @contextmanager
@@ -135,8 +139,20 @@ class Installation:
         )
 
     def plain_celery(self) -> Celery:
-        """A client that knows nothing of outdial."""
-        return Celery(broker=self.server.url, backend=self.result_backend, set_as_current=False)
+        """A client that knows nothing of outdial; the same one each time, closed with the installation."""
+        if self._celery is None:
+            self._celery = Celery(broker=self.server.url, backend=self.result_backend, set_as_current=False)
+        return self._celery
+
+    def close(self) -> None:
+        """Close the test's own connections; neither Celery nor redis-py does it by itself."""
+        for hopper in self._hoppers:
+            hopper.client.close()
+        if self._celery is not None:
+            if isinstance(self._celery.backend, RedisBackend):
+                self._celery.backend.result_consumer.stop()
+                self._celery.backend.client.close()
+            self._celery.close()
 
     def end_of(self, job_id: str, *, within_s: float = 20.0) -> DialResult:
         result = self.hopper.wait_for_end(job_id, within_s)
@@ -154,4 +170,6 @@ def installation(
         started = [
             stack.enter_context(SimulatedPbx(name, folder, *options).running()) for name, options in pbxs.items()
         ]
-        yield Installation(folder, server, namespace, started)
+        site = Installation(folder, server, namespace, started)
+        stack.callback(site.close)
+        yield site
