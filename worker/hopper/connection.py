@@ -126,12 +126,10 @@ class Scripts:
         keys = (self._namespace, *extra_keys)
         text, sha = _script(name)
         connection = self._connection()
-        connection.send_command("EVALSHA", sha, len(keys), *keys, *args)
         try:
-            return connection.read_response()
+            return _asked(connection, "EVALSHA", sha, len(keys), *keys, *args)
         except NoScriptError:
-            connection.send_command("EVAL", text, len(keys), *keys, *args)
-            return connection.read_response()
+            return _asked(connection, "EVAL", text, len(keys), *keys, *args)
 
     def run_each(self, name: str, payloads: Iterable[str]) -> Iterator[Any]:
         """
@@ -182,6 +180,18 @@ class Scripts:
             own.connection.disconnect()
         own.used_at = now
         return own.connection
+
+
+def _asked(connection: Any, *command: str | float) -> Any:
+    """Send a command and read its reply; an interruption leaves none for the next command to take as its own."""
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    except redis.ResponseError:  # that was the reply
+        raise
+    except BaseException:
+        connection.disconnect()
+        raise
 
 
 def _is_stale(connection: Any) -> bool:
