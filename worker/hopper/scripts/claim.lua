@@ -15,15 +15,17 @@ local dead_after_s, slot_wait_s = tonumber(ARGV[3]), tonumber(ARGV[4])
 local record = read(id, 'state', 'nonce', 'pbx', 'extid', 'expires_at', 'hold', 'attempts', 'outto',
   'autoanswer', 'enqueued_at', 'not_before', 'rank', 'seq')
 
+local claimed_before = record.state == 'claimed' and record.nonce == nonce
+if not claimed_before and record.state ~= 'released' then return { 'not_yours', record.state or 'gone' } end
+
+local session = redis.call('HMGET', key('token', record.pbx), 'token', 'generation', 'login_until')
 local function go(attempts)
-  local token = redis.call('HMGET', key('token', record.pbx), 'token', 'generation')
   local since = math.max(tonumber(record.enqueued_at), tonumber(record.not_before or 0))
   return { 'go', record.pbx, record.extid, record.outto, record.autoanswer or 'no', attempts,
-    stamp(math.max(0, NOW - since)), token[1] or '', tonumber(token[2] or 0) }
+    stamp(math.max(0, NOW - since)), session[1] or '', tonumber(session[2] or 0) }
 end
 
-if record.state == 'claimed' and record.nonce == nonce then return go(tonumber(record.attempts)) end
-if record.state ~= 'released' then return { 'not_yours', record.state or 'gone' } end
+if claimed_before then return go(tonumber(record.attempts)) end
 if record.expires_at and tonumber(record.expires_at) <= NOW then
   let_go(id, record)
   return { 'ended', 'expired', end_job(id, record, 'expired', ARGV[5]) }
@@ -50,10 +52,9 @@ if others >= limits.max_open_calls then
   wait = math.max(wait, tonumber(redis.call('ZRANGE', lines, 0, 0, 'WITHSCORES')[2]) - NOW, 0.01)
 end
 if wait > slot_wait_s then return back(0) end
-local session = redis.call('HMGET', key('token', record.pbx), 'token', 'login_until')
 if not session[1] then
   -- One slot logs in; the others are better used than by waiting for it.
-  if tonumber(session[2] or 0) > NOW then return back(NOW + 0.1) end
+  if tonumber(session[3] or 0) > NOW then return back(NOW + 0.1) end
   return { 'login', record.pbx }
 end
 if wait > 0 then return { 'wait', stamp(wait) } end
