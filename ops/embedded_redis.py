@@ -36,7 +36,7 @@ class EmbeddedRedis:
         self._append_only = append_only
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
-        self._port = _free_port()
+        self._port = free_port()
         self._password = secrets.token_urlsafe(24)
 
     @property
@@ -151,7 +151,8 @@ def _binary() -> str:
     return str(get_binary_path())
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a loopback port nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

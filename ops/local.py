@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ops.children import child
-from ops.embedded_redis import EmbeddedRedis
+from ops.embedded_redis import EmbeddedRedis, free_port
 from ops.pbx_simulator import read_journal, rung_twice
 from worker.errors import DialerError, ServiceUnreachable
 from worker.hopper import Hopper
@@ -143,9 +142,7 @@ class Stack:
         self.config.write_text("\n".join(lines) + "\n")
 
     def _start_flower(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.flower_url = f"http://127.0.0.1:{port}"
         self._run(
             [sys.executable, "-m", "ops.flower", "--config", str(self.config), "--port", str(port)], "flower"

@@ -11,7 +11,7 @@ import requests
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from ops.children import child
-from ops.embedded_redis import EmbeddedRedis
+from ops.embedded_redis import EmbeddedRedis, free_port
 from tests.acceptance.installation import Installation, eventually, installation
 from worker.errors import CallNotPlaced, CallOutcomeUnknown, CallWithdrawn
 from worker.jobs import DialJob
@@ -124,14 +124,6 @@ def test_flower_shows_every_end_and_no_number(redis_server: EmbeddedRedis, tmp_p
     text = repr(tasks) + "".join(pages) + (site.folder / "flower.log").read_text()
     for secret in (NUMBER, "flower-secret", site.environment["TEST_PBX_PASSWORD"]):
         assert secret not in text
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(url: str) -> bool:
