@@ -67,8 +67,8 @@ def pbx_state(view: PbxView, paused: set[str]) -> str:
         reasons.append("everything is paused")
     if view.name in paused:
         reasons.append("paused")
-    if view.closed_s > 0:
-        reasons.append(f"closed for {view.closed_s:.0f} s: {view.closed_reason}")
+    if view.barred_s > 0:
+        reasons.append(f"closed for {view.barred_s:.0f} s: {view.barred_reason}")
     return "; ".join(reasons) or "open"
 
 

@@ -86,12 +86,12 @@ def _person(situation: Situation) -> str | None:
 def _time(situation: Situation) -> str | None:
     """Return the wait that time ends: the later of two."""
     name, due_s = situation.pbx.name, situation.due - situation.now
-    if due_s > situation.pbx.closed_s:
+    if due_s > situation.pbx.barred_s:
         at = datetime.fromtimestamp(situation.due, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         return f"its time, {at}, in {_duration(due_s)}"
-    if situation.pbx.closed_s > 0:
-        left = _duration(situation.pbx.closed_s)
-        return f"PBX {name} takes no calls for {left} more: {situation.pbx.closed_reason}"
+    if situation.pbx.barred_s > 0:
+        left = _duration(situation.pbx.barred_s)
+        return f"PBX {name} takes no calls for {left} more: {situation.pbx.barred_reason}"
     return None
 
 

@@ -3,33 +3,31 @@
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 import redis
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_never
 
-from worker import retries
+from worker import breaker, retries
 from worker.errors import (
-    AttemptFailed,
+    NotConfigured,
+    NotPlaced,
     OutcomeUnknown,
-    PbxClosed,
+    PbxBarred,
     PbxDown,
     PbxSaidFailed,
     TokenRefused,
-    TryLater,
+    TooLate,
 )
-from worker.hopper import Back, Ended, Go, Hopper, NoToken, NotYours, Token, Wait
-from worker.jobs import DialResult, JobState
-from worker.pbx import Pbx, PbxSession, adapter_for
-from worker.retries import Again, RetryPolicy, Stop
+from worker.hopper import Back, Ended, Finished, Go, Hopper, NoToken, NotYours, Token, Wait
+from worker.jobs import DialResult, Doubt, JobState
+from worker.pbx import Directory
+from worker.retries import Again, RetryPolicy
 from worker.settings import Settings
 
 log = structlog.get_logger()
-
-# A PBX that cannot be reached is tried again after 0.5 s, 1 s, 2 s, … at most 5 s.
-_CLOSE_BASE_S, _CLOSE_CAP_S = 0.5, 5.0
 
 
 class Outlet(Protocol):
@@ -53,7 +51,9 @@ class Dialing:
         hopper: Where jobs are claimed and finished.
         settings: PBXs, retry policy and time limits.
         outlet: Told of beginnings and ends.
-        adapters: One adapter per PBX; made from the settings on first use unless given.
+        pbxs: Adapters and sessions.
+        incarnation: Names this process among all that ever ran, for whoever finds it dead.
+        doubted: Called after a job was given up to the looking.
     """
 
     def __init__(
@@ -61,15 +61,18 @@ class Dialing:
         hopper: Hopper,
         settings: Settings,
         outlet: Outlet,
+        pbxs: Directory,
         *,
-        adapters: Mapping[str, Pbx] | None = None,
+        incarnation: str = "",
+        doubted: Callable[[], None] = lambda: None,
     ) -> None:
         self._hopper = hopper
         self._settings = settings
         self._outlet = outlet
+        self._pbxs = pbxs
+        self._incarnation = incarnation
+        self._doubted = doubted
         self._policy = RetryPolicy.from_settings(settings.retry)
-        self._adapters = dict(adapters or {})
-        self._sessions: dict[str, PbxSession] = {}
         self.stopping = threading.Event()
         self._until_redis_answers = retries.until_redis_answers_or(self.stopping)
         # Each round of a job ends it, hands it on, or names the seconds to sleep before the next round.
@@ -97,7 +100,11 @@ class Dialing:
         attempt = _Attempt(job_id)
         try:
             claim = self._until_redis_answers(
-                self._hopper.claim, job_id, attempt.nonce, slot_wait_s=self._slot_wait_s(slot_until)
+                self._hopper.claim,
+                job_id,
+                attempt.nonce,
+                slot_wait_s=self._slot_wait_s(slot_until),
+                incarnation=self._incarnation,
             )
             match claim:
                 case Go():
@@ -124,49 +131,52 @@ class Dialing:
         self._outlet.started(attempt.job_id, received_at=attempt.received_at)
         try:
             callid = self._dial(attempt, claim)
-        except AttemptFailed as failed:
-            failure = self._looked_at(failed, attempt, claim)
-        else:
-            self._finish(attempt, claim, JobState.PLACED, callid=callid)
+        except OutcomeUnknown as failure:
+            self._doubt(attempt, claim, failure)
             return None
-        match self._policy.decide(failure, attempts=claim.attempts, age_s=claim.age_s):
-            case Stop(state, errno, error):
-                self._finish(attempt, claim, state, errno=errno, error=error)
-                return None
-            case Again() as again:
-                return self._go_round(attempt, claim, failure, again)
+        except NotPlaced as failure:
+            decision = self._policy.decide(failure, attempts=claim.attempts, age_s=claim.age_s)
+            if isinstance(decision, Again):
+                return self._go_round(attempt, claim, failure, decision)
+            self._finish(attempt, claim, decision.state, errno=decision.errno, error=decision.error)
+            return None
+        self._finish(attempt, claim, JobState.PLACED, callid=callid)
+        return None
 
     def _dial(self, attempt: "_Attempt", claim: Go) -> str:
-        pbx = self._adapter(claim.pbx)
+        pbx = self._pbxs.adapter(claim.pbx)
         settings = self._settings.pbx[claim.pbx]
-        left = self._settings.limits.attempt_deadline_s - attempt.age_s
-        if left < settings.connect_timeout_s + settings.read_timeout_s:
-            # The claim was long in coming (Redis frozen, this process stopped): by the time of a reply it might
-            # no longer be ours.
-            raise PbxDown("too_late", "the claim came too late to dial within its deadline")
-        return pbx.dial(claim.token, extid=claim.extid, outto=claim.outto, autoanswer=claim.autoanswer)
+        # The claim may have been long in coming (Redis frozen, this process stopped): by the time of a reply it
+        # might no longer be ours.
+        left_s = self._settings.limits.attempt_deadline_s - attempt.age_s - settings.read_timeout_s
+        if left_s < settings.connect_timeout_s:
+            raise TooLate("too_late", "the claim came too late to dial within its deadline")
+        return pbx.dial(
+            claim.token, extid=claim.extid, outto=claim.outto, autoanswer=claim.autoanswer, within_s=left_s
+        )
 
-    def _looked_at(self, failure: AttemptFailed, attempt: "_Attempt", claim: Go) -> AttemptFailed:
-        """Where the PBX said Failed without saying whether the call began: look, and say what was seen."""
-        if not isinstance(failure, PbxSaidFailed):
-            return failure
-        self.stopping.wait(self._settings.retry.look_after_s)
-        try:
-            pbx = self._adapter(claim.pbx)
-            look = retries.a_few_looks(self._settings.limits.claim_lease_s - attempt.age_s)
-            seen = look(pbx.look, claim.token, extid=claim.extid, outto=claim.outto)
-        except AttemptFailed:
-            return OutcomeUnknown(failure.errno, f"{failure.error}; whether the phone rang could not be seen")
-        if seen.nothing_rang:
-            return TryLater(failure.errno, failure.error)
-        return OutcomeUnknown(failure.errno, f"{failure.error}; the extension is not free, so it may be this call")
+    def _doubt(self, attempt: "_Attempt", claim: Go, failure: OutcomeUnknown) -> None:
+        """The phone may ring: the slot is free for others, and the PBX is looked at (see `worker.reconciler`)."""
+        kind = Doubt.SAID_FAILED if isinstance(failure, PbxSaidFailed) else Doubt.LOST_REPLY
+        kept = retries.until_redis_answers(
+            self._hopper.doubt, attempt.job_id, attempt.nonce, kind, errno=failure.errno, error=failure.error
+        )
+        if not kept:
+            log.error("claim_lost", job_id=attempt.job_id, outcome="not known")
+            return
+        tell = {"job_id": attempt.job_id, "pbx": claim.pbx, "errno": failure.errno, "attempt": claim.attempts}
+        log.warning("call_in_doubt", **tell)
+        if kind is Doubt.LOST_REPLY:
+            breaker.failed(self._hopper, claim.pbx, failure, by=attempt.job_id)
+        self._doubted()
 
-    def _go_round(self, attempt: "_Attempt", claim: Go, failure: AttemptFailed, again: Again) -> float | None:
+    def _go_round(self, attempt: "_Attempt", claim: Go, failure: NotPlaced, again: Again) -> float | None:
         down = isinstance(failure, PbxDown)
         refused = isinstance(failure, TokenRefused)
-        in_slot = not down and not self.stopping.is_set() and again.delay_s <= self._settings.retry.slot_wait_s
+        stays = not down and not isinstance(failure, NotConfigured) and not self.stopping.is_set()
+        in_slot = stays and again.delay_s <= self._settings.retry.slot_wait_s
         if down:
-            self._close(claim.pbx, failure)
+            breaker.failed(self._hopper, claim.pbx, failure, by=attempt.job_id)
         parked = retries.until_redis_answers(
             self._hopper.park,
             attempt.job_id,
@@ -177,6 +187,7 @@ class Dialing:
             rest_s=again.rest_s,
             errno=again.errno,
             error=again.error,
+            answered=_was_answered(failure),
         )
         log.info(
             "call_put_off",
@@ -186,9 +197,11 @@ class Dialing:
             attempt=claim.attempts,
             wait_s=round(again.delay_s, 3),
         )
-        if not parked:
+        if parked is None:
             log.error("claim_lost", job_id=attempt.job_id, outcome="not_placed")
             return None
+        if parked.breaker_closed:
+            breaker.closed(claim.pbx)
         self._outlet.parked(attempt.job_id, str(failure))
         if not in_slot:
             return None
@@ -197,35 +210,34 @@ class Dialing:
     def _get_token(self, job_id: str, pbx: str, *, refused: int = -1) -> float | None:
         """Log in if nobody else does. The job is released meanwhile, so a death here costs nothing."""
         try:
-            answer = self._session(pbx).token(refused=refused)
-        except PbxClosed:
+            answer = self._pbxs.session(pbx).token(refused=refused)
+        except PbxBarred:
             delay_s = 0.0  # the hopper knows for how long
         except PbxDown as failure:
-            self._close(pbx, failure)
+            breaker.failed(self._hopper, pbx, failure, by=job_id)
             delay_s = 0.0
+        except NotConfigured:
+            delay_s = 0.5
         else:
             if isinstance(answer, Token):
                 return 0.0
             delay_s = answer.seconds
-        self._hopper.hand_back(job_id, delay_s=delay_s)
+        self._hopper.hand_back(job_id, delay_s=delay_s, reason="log-in")
         return None
 
-    def _close(self, pbx: str, failure: AttemptFailed) -> None:
-        seconds = retries.until_redis_answers(
-            self._hopper.close, pbx, base_s=_CLOSE_BASE_S, cap_s=_CLOSE_CAP_S, reason=str(failure)
-        )
-        log.warning("pbx_down", pbx=pbx, errno=failure.errno, error=failure.error, next_try_s=round(seconds, 1))
-
     def _finish(self, attempt: "_Attempt", claim: Go, state: JobState, **facts: str) -> None:
-        result = retries.until_redis_answers(
+        finished: Finished | None = retries.until_redis_answers(
             self._hopper.finish, attempt.job_id, attempt.nonce, state, claim, **facts
         )
-        if result is None:
+        if finished is None:
             log.error("claim_lost", job_id=attempt.job_id, outcome=state)
             return
-        self._outlet.ended(result)
-        tell = log.warning if state is JobState.UNKNOWN else log.info
-        tell("call_ended", state=str(state), job_id=attempt.job_id, pbx=claim.pbx, attempt=claim.attempts, **facts)
+        if finished.breaker_closed:
+            breaker.closed(claim.pbx)
+        self._outlet.ended(finished.result)
+        log.info(
+            "call_ended", state=str(state), job_id=attempt.job_id, pbx=claim.pbx, attempt=claim.attempts, **facts
+        )
 
     def _tell_end(self, job_id: str) -> None:
         result = self._hopper.result(job_id)
@@ -233,20 +245,9 @@ class Dialing:
             self._outlet.ended(result)
             log.info("call_ended", state=str(result.state), job_id=job_id, pbx=result.pbx)
 
-    def _adapter(self, pbx: str) -> Pbx:
-        adapter = self._adapters.get(pbx)
-        if adapter is None:
-            if pbx not in self._settings.pbx:
-                raise PbxDown("not_configured", "this worker's settings do not have the PBX")
-            adapter = self._adapters.setdefault(pbx, adapter_for(pbx, self._settings.pbx[pbx]))
-        return adapter
 
-    def _session(self, pbx: str) -> PbxSession:
-        session = self._sessions.get(pbx)
-        if session is None:
-            made = PbxSession(self._hopper, self._adapter(pbx), self._settings.retry)
-            session = self._sessions.setdefault(pbx, made)
-        return session
+def _was_answered(failure: NotPlaced) -> bool:
+    return not isinstance(failure, PbxDown | TooLate | NotConfigured)
 
 
 class _Attempt:

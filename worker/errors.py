@@ -7,12 +7,14 @@ Every error the dialer raises, branching by what the caller may do.
     ├─ AttemptFailed           one attempt at a call; says whether the phone may have rung
     │  ├─ NotPlaced            it certainly did not ring
     │  │  ├─ TryLater          worth another attempt
-    │  │  │  ├─ Unreachable    nothing was sent; costs no attempt
+    │  │  │  ├─ PbxDown        nothing was sent; costs no attempt
+    │  │  │  ├─ TooLate        nothing was sent, for the claim was old; costs no attempt
+    │  │  │  ├─ NotConfigured  this worker does not know the PBX; another may; costs no attempt
     │  │  │  └─ TokenRefused   log in again and repeat; costs no attempt
     │  │  └─ NeverTry          another attempt would fail the same way
     │  └─ OutcomeUnknown       it may have rung; look first, never blindly redial
     │     └─ PbxSaidFailed     the PBX itself answered Failed, with a code that proves nothing
-    ├─ PbxClosed               this PBX takes no calls for now; the job waits
+    ├─ PbxBarred               this PBX takes no calls for now; the job waits
     ├─ CallNotPlaced           how a failed job looks to whoever asked for its result
     │  ├─ CallOutcomeUnknown   the same for a job that may have rung
     │  └─ CallWithdrawn        the same for a cancelled, expired or refused one
@@ -85,6 +87,14 @@ class PbxDown(TryLater):
     """No request reached the PBX (refused, unknown host, connect time-out, TLS) or its API service is off."""
 
 
+class TooLate(TryLater):
+    """The worker was frozen or held up for so long that dialing now would not end in time; nothing was sent."""
+
+
+class NotConfigured(TryLater):
+    """The settings of this worker do not have the PBX; a worker with other settings may have it."""
+
+
 class TokenRefused(TryLater):
     """The PBX does not know the token any more; log in once and repeat."""
 
@@ -101,7 +111,7 @@ class PbxSaidFailed(OutcomeUnknown):
     """The PBX answered Failed with a code that does not say whether the call began."""
 
 
-class PbxClosed(DialerError):
+class PbxBarred(DialerError):
     """
     The PBX takes no calls for now, for a reason that is not the job's.
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import redis
 
-from worker.errors import AttemptFailed, PbxClosed, TokenRefused
+from worker.errors import AttemptFailed, PbxBarred, TokenRefused
 from worker.hopper import KILL_SWITCH, Hopper, Token
 from worker.pbx import Device, PbxSession, adapter_for
 from worker.settings import PbxSettings, Settings, redis_host
@@ -108,7 +108,7 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
         return
     try:
         device = _device(hopper, settings, name, pbx)
-    except PbxClosed as closed:
+    except PbxBarred as closed:
         yield Finding(
             "bad",
             subject,

@@ -48,6 +48,14 @@ class JobState(StrEnum):
         return self not in (JobState.WAITING, JobState.RELEASED, JobState.CLAIMED)
 
 
+class Doubt(StrEnum):
+    """Why nobody knows whether a claimed job rang."""
+
+    LOST_REPLY = "lost_reply"  # the request was sent, and no readable reply came
+    SAID_FAILED = "said_failed"  # the PBX answered Failed with a code that proves nothing
+    WORKER_LOST = "worker_lost"  # the worker died, or was frozen for too long, while it dialed
+
+
 class Priority(StrEnum):
     """Which jobs of one PBX go first."""
 
@@ -163,8 +171,10 @@ class DialResult(BaseModel):
     """
     What came of a job; never holds the telephone number.
 
-    Times are UTC. `callid` is the PBX's id of the call (`epoch.sequence`) when one was placed; `errno` is the
-    PBX's code as it gave it, or a word of ours (`unreachable`, `no_reply`, `http_307`, …).
+    Times are UTC. `callid` is the PBX's id of the call (`epoch.sequence`) when one was placed. Where the reply was
+    lost and the call was found running, it may be missing; then `outboundid` is the PBX's id of the call's
+    outbound leg, which is another number. `errno` is the PBX's code as it gave it, or a word of ours
+    (`unreachable`, `no_reply`, `http_307`, …).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -172,6 +182,7 @@ class DialResult(BaseModel):
     job_id: str
     state: JobState
     callid: str | None = None
+    outboundid: str | None = None
     errno: str | None = None
     error: str | None = None
     pbx: str
@@ -201,7 +212,8 @@ class DialResult(BaseModel):
     def sentence(self) -> str:
         """Return what happened in one line for a person."""
         if self.state is JobState.PLACED:
-            return f"placed with callid {self.callid}"
+            known = f"with callid {self.callid}" if self.callid else f"as outbound call {self.outboundid}"
+            return f"placed {known}"
         cause = ": ".join(part for part in (self.errno, self.error) if part)
         return f"{self.state}: {cause}" if cause else str(self.state)
 

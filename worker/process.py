@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -20,14 +21,17 @@ from worker.errors import ConfigurationError
 from worker.health import redis_problem
 from worker.hopper import Hopper
 from worker.pacer import Pacer
-from worker.recovery import Sweeper
+from worker.pbx import Directory
+from worker.reconciler import Reconciler
+from worker.recovery import DEAD_ERRNO, DEAD_ERROR, Sweeper
 from worker.results import Deliverer
+from worker.retries import until_redis_answers
 from worker.settings import Settings
 
 log = structlog.get_logger()
 
 
-def run(settings: Settings, *, name: str, concurrency: int) -> int:
+def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "", buries: str = "") -> int:
     """
     Work until SIGTERM or SIGINT, then let calls under way end, and return the exit code.
 
@@ -35,20 +39,26 @@ def run(settings: Settings, *, name: str, concurrency: int) -> int:
         settings: Read once by the caller.
         name: Celery's node name, unique among all workers.
         concurrency: Calls placed at once.
+        incarnation: Names this process among all that ever ran; its claims bear it.
+        buries: The incarnation of a dead process whose claims are to be looked after now.
 
     Raises:
         ConfigurationError: If this Redis would lose jobs.
     """
-    hopper = Hopper.from_settings(settings)
+    hopper = Hopper.from_settings(settings, actor=name)
     _wait_for_a_safe_redis(hopper)
     for pbx, limits in settings.pbx.items():
         hopper.register(pbx, limits)
+    if buries:
+        _bury(hopper, buries)
     app = build_app(settings)
     deliverer = Deliverer(app, hopper, name)
-    app.dialing = Dialing(hopper, settings, deliverer)
+    pbxs = Directory(hopper, settings)
+    reconciler = Reconciler(hopper, settings, deliverer, pbxs)
+    app.dialing = Dialing(hopper, settings, deliverer, pbxs, incarnation=incarnation, doubted=reconciler.wake)
     pacer = Pacer(hopper, queue=settings.queue, message=dial_message(app), name=name, slots=concurrency)
     sweeper = Sweeper(hopper, deliverer)
-    app.steps["worker"].add(_step(app, hopper, pacer, sweeper, deliverer))
+    app.steps["worker"].add(_step(app, hopper, [pacer, sweeper, reconciler], deliverer))
     app.steps["consumer"].add(_NoRestore)
     worker = app.Worker(
         hostname=name,
@@ -84,7 +94,7 @@ def _hand_back_what_never_began(hopper: Hopper) -> None:
 
 
 def _step(
-    app: Celery, hopper: Hopper, pacer: Pacer, sweeper: Sweeper, deliverer: Deliverer
+    app: Celery, hopper: Hopper, threads: Sequence[Pacer | Sweeper | Reconciler], deliverer: Deliverer
 ) -> type[bootsteps.StartStopStep]:
     class DialerThreads(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         """Our threads start before the first message and stop around the last: pacing first, delivery last."""
@@ -94,13 +104,13 @@ def _step(
 
         def start(self, worker: Any) -> None:
             deliverer.start()
-            sweeper.start()
-            pacer.start()
+            for thread in reversed(threads):
+                thread.start()
             log.info("worker_ready", worker=worker.hostname, slots=worker.concurrency)
 
         def stop(self, worker: Any) -> None:
-            pacer.stop()
-            sweeper.stop()
+            for thread in threads:
+                thread.stop()
             app.dialing.stopping.set()
             # The pool's own stop comes only now, so what its calls came to must still find a deliverer.
             worker.pool.stop()
@@ -109,6 +119,12 @@ def _step(
             log.info("worker_stopped", worker=worker.hostname)
 
     return DialerThreads
+
+
+def _bury(hopper: Hopper, incarnation: str) -> None:
+    left = until_redis_answers(hopper.bury, incarnation, errno=DEAD_ERRNO, error=DEAD_ERROR)
+    if left:
+        log.warning("claims_left_behind", jobs=left)
 
 
 def _wait_for_a_safe_redis(hopper: Hopper) -> None:
@@ -144,7 +160,17 @@ def _stop_with_the_supervisor(pipe: int) -> None:
 @click.option("--name", required=True)
 @click.option("--concurrency", type=int, required=True)
 @click.option("--supervisor-pipe", type=int, default=None)
-def main(config: str | None, name: str, concurrency: int, supervisor_pipe: int | None) -> None:
+@click.option("--incarnation", default="")
+@click.option("--buries", default="")
+def main(
+    config: str | None,
+    *,
+    name: str,
+    concurrency: int,
+    supervisor_pipe: int | None,
+    incarnation: str,
+    buries: str,
+) -> None:
     """Run one worker process; started by `worker.supervisor`."""
     # Celery warns root of unpickling what strangers send; we take JSON alone.
     warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -153,7 +179,7 @@ def main(config: str | None, name: str, concurrency: int, supervisor_pipe: int |
         logs.set_up(settings.log_level)
         if supervisor_pipe is not None:
             threading.Thread(target=_stop_with_the_supervisor, args=(supervisor_pipe,), daemon=True).start()
-        raise SystemExit(run(settings, name=name, concurrency=concurrency))
+        raise SystemExit(run(settings, name=name, concurrency=concurrency, incarnation=incarnation, buries=buries))
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)
         raise SystemExit(2) from None

@@ -14,7 +14,8 @@ log = structlog.get_logger()
 _INTERVAL_S = 1.0
 # A deliverer needs some 50 ms; results older than this have lost theirs, or never had one (cancelled by hand).
 _UNDELIVERED_S = 2.0
-_DEAD_CLAIM = "the worker vanished while it placed the call"
+# What a claim's job gets whose worker is dead, or takes so long that it must not act any more.
+DEAD_ERRNO, DEAD_ERROR = "worker_lost", "the worker vanished while it placed the call"
 
 
 class Sweeper:
@@ -44,7 +45,7 @@ class Sweeper:
     def sweep_once(self) -> None:
         """Do what is to be done now, unless another worker just did."""
         undelivered = self._hopper.sweep(
-            interval_s=_INTERVAL_S, undelivered_s=_UNDELIVERED_S, dead_error=_DEAD_CLAIM
+            interval_s=_INTERVAL_S, undelivered_s=_UNDELIVERED_S, dead_errno=DEAD_ERRNO, dead_error=DEAD_ERROR
         )
         if not undelivered:
             return

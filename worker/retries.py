@@ -18,15 +18,19 @@ from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from worker.errors import (
-    AttemptFailed,
     ExtensionBusy,
     NeverTry,
-    OutcomeUnknown,
+    NotConfigured,
+    NotPlaced,
     PbxDown,
     TokenRefused,
+    TooLate,
 )
 from worker.jobs import JobState
 from worker.settings import RetrySettings
+
+# A worker that does not know a job's PBX puts it back for one that may.
+_NOT_CONFIGURED_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,9 @@ class RetryPolicy:
             wait=wait_random_exponential(multiplier=settings.base_s, max=settings.cap_s),
         )
 
-    def decide(self, failure: AttemptFailed, *, attempts: int, age_s: float) -> Stop | Again:
+    def decide(self, failure: NotPlaced, *, attempts: int, age_s: float) -> Stop | Again:
         """
-        Say what becomes of a job after a failed attempt.
+        Say what becomes of a job after an attempt that certainly did not ring.
 
         Args:
             failure: What the attempt came to; its class says what may be done.
@@ -82,10 +86,10 @@ class RetryPolicy:
             know our token is not the job's fault: that is tried again for as long as the job has time.
         """
         errno, error = failure.errno, failure.error
-        if isinstance(failure, OutcomeUnknown):
-            return Stop(JobState.UNKNOWN, errno, error)
-        if isinstance(failure, PbxDown | TokenRefused):
+        if isinstance(failure, PbxDown | TokenRefused | TooLate):
             return Again(0, free=True, rest_s=0, errno=errno, error=error)
+        if isinstance(failure, NotConfigured):
+            return Again(_NOT_CONFIGURED_S, free=True, rest_s=0, errno=errno, error=error)
         state = _as_tenacity_sees_it(attempts, age_s)
         if isinstance(failure, NeverTry):
             return Stop(JobState.FAILED, errno, error)
@@ -117,13 +121,3 @@ until_redis_answers = Retrying(retry=_REDIS_AWAY, wait=_REDIS_WAIT, stop=stop_ne
 def until_redis_answers_or(stopping: threading.Event) -> Retrying:
     """Repeat a step of the hopper until it is answered or the worker stops: for what can be left undone."""
     return Retrying(retry=_REDIS_AWAY, wait=_REDIS_WAIT, stop=stop_when_event_set(stopping), reraise=True)
-
-
-def a_few_looks(within_s: float) -> Retrying:
-    """Repeat a question to the PBX that rings nobody: three times at most, none begun after *within_s*."""
-    return Retrying(
-        retry=retry_if_exception_type(AttemptFailed),
-        wait=wait_random_exponential(multiplier=0.2, max=1),
-        stop=stop_after_attempt(3) | stop_after_delay(within_s),
-        reraise=True,
-    )

@@ -83,10 +83,46 @@ class RetrySettings(_Part):
     cap_s: PositiveSeconds = 60
     deadline_s: PositiveSeconds = 3600
     slot_wait_s: Annotated[float, Field(ge=0, le=5)] = 0.5
-    # The PBX gets this long to show a call it began in spite of its Failed (30001, 20010).
-    look_after_s: Annotated[float, Field(ge=0, le=5)] = 1
     # Longer than the PBX's own lock-out of 10 minutes, counted from our last attempt.
     login_block_s: Annotated[float, Field(ge=600)] = 610
+
+
+class LookSettings(_Part):
+    """
+    How long and how often a PBX is looked at when nobody can say from the attempt alone whether the phone rang.
+
+    One look asks for all extensions and all outbound calls of the PBX, and so answers for all of its doubtful
+    jobs: two requests, not before `every_s` after the last ones, and `permits` of its calls per second. Where the
+    PBX itself said Failed, the extension must be seen idle for `quiet_s` before the job is tried again. A lost
+    reply ends as unknown, or is redialed where the job wants that, once the extension was seen idle `within_s`
+    after it. An extension in use, or a PBX that cannot be asked, is looked at for `at_most_s`; a phone rings for
+    less.
+    """
+
+    every_s: Annotated[float, Field(ge=0.05, le=60)] = 1
+    quiet_s: Annotated[float, Field(ge=0, le=60)] = 3
+    within_s: Annotated[float, Field(ge=0, le=300)] = 10
+    at_most_s: Annotated[float, Field(gt=0, le=600)] = 60
+    permits: Annotated[int, Field(ge=0, le=10)] = 1
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.quiet_s <= self.at_most_s or not self.within_s <= self.at_most_s:
+            raise ValueError("quiet_s and within_s must not be more than at_most_s")
+        return self
+
+
+class BreakerSettings(_Part):
+    """
+    When a PBX that cannot be reached, or sends no answers, is left alone.
+
+    The breaker opens after so many `failures` in a row, for `base_s`, then lets one probe through; each probe that
+    fails doubles the time, up to `cap_s`, which bounds how long after its return a PBX gets its first call.
+    """
+
+    failures: Annotated[int, Field(ge=1, le=100)] = 3
+    base_s: PositiveSeconds = 0.5
+    cap_s: PositiveSeconds = 5
 
 
 class WorkerSettings(_Part):
@@ -112,14 +148,15 @@ class TimeLimits(_Part):
     """
     The order that keeps a call from ringing twice.
 
-    `attempt_deadline_s` (no request of an attempt lives longer) < `claim_lease_s` (the holder acts no more)
-    < `claim_dead_s` (others call the outcome unknown). `release_ttl_s`: a released job nobody claimed goes back
-    to its lane. `visibility_timeout_s`: Celery's own redelivery, at least three deadlines away.
+    `attempt_deadline_s` (no request of an attempt begins later, or lives longer) < `claim_lease_s` (whatever was
+    sent has reached the PBX) < `claim_dead_s` (others look what became of the call). `release_ttl_s`: a released
+    job nobody claimed goes back to its lane. `visibility_timeout_s`: Celery's own redelivery, at least three
+    deadlines away.
     """
 
     attempt_deadline_s: PositiveSeconds = 30
-    claim_lease_s: PositiveSeconds = 45
-    claim_dead_s: PositiveSeconds = 60
+    claim_lease_s: PositiveSeconds = 38
+    claim_dead_s: PositiveSeconds = 45
     release_ttl_s: PositiveSeconds = 45
     visibility_timeout_s: Annotated[int, Field(ge=60)] = 300
 
@@ -156,6 +193,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     pbx: dict[Annotated[str, Field(pattern=PBX_NAME)], PbxSettings] = Field(default_factory=dict)
     retry: RetrySettings = RetrySettings()
+    look: LookSettings = LookSettings()
+    breaker: BreakerSettings = BreakerSettings()
     worker: WorkerSettings = WorkerSettings()
     limits: TimeLimits = TimeLimits()
     flower: FlowerSettings = FlowerSettings()

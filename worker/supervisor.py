@@ -1,6 +1,7 @@
 """`outdial worker`: starts worker processes, restarts those that die, stops them all within the grace."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ class _Slot:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.incarnation = ""
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
         self.failures = 0
@@ -75,6 +77,9 @@ class Supervisor:
     def _start(self, slot: _Slot) -> None:
         command = [sys.executable, "-m", "worker.process", "--name", slot.name]
         command += ["--concurrency", str(self._concurrency), "--supervisor-pipe", str(self._pipe_read)]
+        # The dead process's claims are looked after at once; only we can know for certain that it is dead.
+        buried, slot.incarnation = slot.incarnation, secrets.token_hex(8)
+        command += ["--incarnation", slot.incarnation, "--buries", buried]
         command += ["--config", self._config] if self._config else []
         # A session of its own: Ctrl-C reaches the supervisor alone, which then decides.
         slot.process = subprocess.Popen(command, pass_fds=(self._pipe_read,), start_new_session=True)

@@ -109,7 +109,8 @@ class Installation:
                 trust,
                 *(f"{name} = {value}" for name, value in limits.items()),
             ]
-        lines += ["[retry]", "base_s = 0.05", "cap_s = 0.4", "look_after_s = 0.2"]
+        lines += ["[retry]", "base_s = 0.05", "cap_s = 0.4"]
+        lines += ["[look]", "every_s = 0.1", "quiet_s = 0.3", "within_s = 0.5", "at_most_s = 3"]
         self.config.write_text("\n".join(lines))
         os.environ["TEST_PBX_PASSWORD"] = PASSWORD
         self.settings = Settings.load(self.config)

@@ -37,7 +37,7 @@ def test_a_wrong_password_is_tried_once_and_reported_everywhere(site: Installati
     pbx = site.pbxs["hq"]
     with site.workers(processes=2):
         receipt = site.hopper.put(DialJob(extid="1001", outto="0205550143", pbx="hq"))
-        eventually(lambda: site.hopper.closed("hq")[0] > 500)
+        eventually(lambda: site.hopper.barred("hq")[0] > 500)
         more = [site.hopper.put(DialJob(extid=str(1002 + n), outto="0205550143", pbx="hq")) for n in range(5)]
         doctor = site.outdial("doctor")
         status = site.outdial("status", receipt.id)
@@ -53,7 +53,7 @@ def test_a_wrong_password_is_tried_once_and_reported_everywhere(site: Installati
     site.environment["TEST_PBX_PASSWORD"] = "s1mulator-secret"
     other = site.outdial("doctor")
     assert "started with another address, user name or password" in other.stdout
-    assert site.hopper.closed("hq")[0] > 500, "asking about it changes nothing"
+    assert site.hopper.barred("hq")[0] > 500, "asking about it changes nothing"
     assert "wrong-secret" not in doctor.stdout + doctor.stderr + status.stdout + site.worker_log.read_text()
 
     # The right password in the settings heals it at once: the block belonged to the wrong one.

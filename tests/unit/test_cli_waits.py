@@ -9,7 +9,19 @@ from worker.hopper import LaneView, PbxView
 from worker.jobs import JobState
 
 NOW = 1_795_424_400.0
-PBX = PbxView("hq", 3, 0, 0, 0, paused=False, closed_s=0, closed_reason="", lanes=(LaneView("1001", 3, 0.0),))
+PBX = PbxView(
+    "hq",
+    3,
+    0,
+    0,
+    0,
+    paused=False,
+    in_doubt=0,
+    breaker="closed",
+    barred_s=0,
+    barred_reason="",
+    lanes=(LaneView("1001", 3, 0.0),),
+)
 READY = Situation(
     state=JobState.WAITING,
     extid="1001",
@@ -21,7 +33,7 @@ READY = Situation(
     workers=1,
 )
 BUSY = replace(PBX, lanes=(LaneView("1001", 1, 12.4),))
-CLOSED = replace(PBX, closed_s=42.0, closed_reason="log-in refused")
+CLOSED = replace(PBX, barred_s=42.0, barred_reason="log-in refused")
 
 
 @pytest.mark.parametrize(

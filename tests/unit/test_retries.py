@@ -90,7 +90,7 @@ def test_errors_cross_process_lines() -> None:
         PbxDown("unreachable", "words"),
         errors.InputRefused(["a", "b"]),
         errors.KeyConflict(["a"]),
-        errors.PbxClosed(3.0, "words"),
+        errors.PbxBarred(3.0, "words"),
         errors.CallNotPlaced("words", {"errno": "10006", "error": "words"}),
         errors.ConfigurationError(["a"]),
     ]

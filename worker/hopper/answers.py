@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from worker.jobs import JobState
+from worker.jobs import DialResult, Doubt, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,83 @@ class NotYours:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job ended by this step: its result, and whether its PBX's breaker closed."""
+
+    result: DialResult
+    breaker_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A job will be tried again; whether its PBX's breaker closed by this step."""
+
+    breaker_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """
+    A claimed job of which nobody knows whether it rang.
+
+    `doubt` says why; `waited_s` is how long it has been so; `quiet_s` is for how long its extension has been seen
+    idle, None if it was not at the last look; `was_engaged` if it was seen in use at any.
+    """
+
+    id: str
+    nonce: str
+    pbx: str
+    extid: str
+    outto: str
+    doubt: Doubt
+    on_unknown: str
+    claimed_at: float
+    waited_s: float
+    was_engaged: bool
+    quiet_s: float | None
+    attempts: int
+    age_s: float
+    errno: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookTurn:
+    """
+    It is the caller's turn to look at a PBX, unless `ask` is false: then only time has told.
+
+    `clock_ahead_s`: how far the clock in the PBX's ids is ahead of Redis's, as the last callid told.
+    """
+
+    pbx: str
+    ask: bool
+    token: str
+    generation: int
+    clock_ahead_s: float
+    jobs: tuple[Doubted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What nobody could work with: a message, a job's record or a result; `at` is unix seconds."""
+
+    at: float
+    what: str
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of a job's timeline; `at` is unix seconds."""
+
+    at: float
+    state: str
+    who: str
+    reason: str
+
+
 Claim = Go | NoToken | Wait | Back | Ended | NotYours
 
 
@@ -84,7 +161,7 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class Barred:
     """Nobody may log in for so many seconds."""
 
     seconds: float
@@ -102,7 +179,12 @@ class LaneView:
 
 @dataclass(frozen=True, slots=True)
 class PbxView:
-    """One PBX at a glance; `closed_s` is 0 unless something keeps it from taking calls."""
+    """
+    One PBX at a glance.
+
+    `breaker` is closed, open or half-open; `barred_s` is how long it stays open, `barred_reason` why, and both are
+    empty while it is closed. `in_doubt`: claimed jobs of which nobody knows whether they rang.
+    """
 
     name: str
     waiting: int
@@ -110,6 +192,8 @@ class PbxView:
     released: int
     open_calls: int
     paused: bool
-    closed_s: float
-    closed_reason: str
+    in_doubt: int
+    breaker: str
+    barred_s: float
+    barred_reason: str
     lanes: tuple[LaneView, ...]

@@ -106,9 +106,10 @@ class Scripts:
     # A connection idle for longer is looked at before it is used: the server may have closed it.
     _IDLE_S = 0.5
 
-    def __init__(self, client: "redis.Redis", namespace: str) -> None:
+    def __init__(self, client: "redis.Redis", namespace: str, actor: str = "") -> None:
         self._pool: Any = client.connection_pool
         self._namespace = namespace
+        self._actor = actor
         self._own = _Own()
 
     def run(self, name: str, *args: str | float, extra_keys: tuple[str, ...] = ()) -> Any:
@@ -117,7 +118,7 @@ class Scripts:
 
         Args:
             name: File name under `scripts/`, without ending.
-            args: The script's ARGV.
+            args: The script's ARGV, after the actor's name, which `shared.lua` takes off.
             extra_keys: KEYS after the namespace, which is always KEYS[1].
 
         Raises:
@@ -127,9 +128,9 @@ class Scripts:
         text, sha = _script(name)
         connection = self._connection()
         try:
-            return _asked(connection, "EVALSHA", sha, len(keys), *keys, *args)
+            return _asked(connection, "EVALSHA", sha, len(keys), *keys, self._actor, *args)
         except NoScriptError:
-            return _asked(connection, "EVAL", text, len(keys), *keys, *args)
+            return _asked(connection, "EVAL", text, len(keys), *keys, self._actor, *args)
 
     def run_each(self, name: str, payloads: Iterable[str]) -> Iterator[Any]:
         """
@@ -151,7 +152,7 @@ class Scripts:
         try:
             for payload in payloads:
                 last, reply = under_way, under_way and self._reply(connection, name, under_way)
-                connection.send_command("EVALSHA", sha, 1, self._namespace, payload)
+                connection.send_command("EVALSHA", sha, 1, self._namespace, self._actor, payload)
                 under_way = payload
                 if last:
                     yield reply

@@ -10,22 +10,26 @@ import redis
 from worker.errors import InputRefused, KeyConflict
 from worker.hopper.answers import (
     Back,
+    Barred,
     Claim,
-    Closed,
+    Doubted,
     Ended,
+    Finished,
     Go,
     Login,
+    LookTurn,
     NoToken,
     NotYours,
+    Parked,
     Receipt,
     Token,
     Wait,
 )
-from worker.hopper.connection import Scripts, connect
+from worker.hopper.connection import connect
 from worker.hopper.looking import KILL_SWITCH, Looking
 from worker.hopper.wake import WakeCall
-from worker.jobs import DialJob, DialResult, JobState
-from worker.settings import PbxSettings, Settings, TimeLimits
+from worker.jobs import DialJob, DialResult, Doubt, JobState
+from worker.settings import BreakerSettings, LookSettings, PbxSettings, Settings, TimeLimits
 
 # Jobs per script call: long enough to be cheap, short enough (about 3 ms) not to hold others up.
 PUT_BATCH = 100
@@ -42,24 +46,45 @@ class Hopper(Looking):
 
     Every method that changes anything is one Lua script and may be called again with the same arguments after
     a lost reply. All raise `redis.exceptions.RedisError` when the server does not answer.
+
+    Args:
+        client: To the server that holds the jobs.
+        namespace: In front of every key.
+        retain_s: How long records of ended jobs are kept, in seconds.
+        limits: Leases and ages; those of the settings.
+        looks: How doubtful jobs are looked after.
+        breaker: When a PBX is left alone.
+        actor: Who acts, for timelines: a worker's name or a person's.
     """
 
     def __init__(
-        self, client: "redis.Redis", *, namespace: str, retain_s: int, limits: TimeLimits | None = None
+        self,
+        client: "redis.Redis",
+        *,
+        namespace: str,
+        retain_s: int,
+        limits: TimeLimits | None = None,
+        looks: LookSettings | None = None,
+        breaker: BreakerSettings | None = None,
+        actor: str = "",
     ) -> None:
-        super().__init__(client, namespace)
-        self._scripts = Scripts(client, namespace)
+        super().__init__(client, namespace, actor=actor)
         self._retain_s = retain_s
         self._limits = limits or TimeLimits()
+        self._looks = looks or LookSettings()
+        self._breaker = breaker or BreakerSettings()
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "Hopper":
+    def from_settings(cls, settings: Settings, *, actor: str = "") -> "Hopper":
         """Return the hopper that *settings* name; nothing is sent yet."""
         return cls(
             connect(settings.redis_url),
             namespace=settings.namespace,
             retain_s=settings.retain_s,
             limits=settings.limits,
+            looks=settings.look,
+            breaker=settings.breaker,
+            actor=actor,
         )
 
     # --- producers -------------------------------------------------------------------------------------------
@@ -102,8 +127,25 @@ class Hopper(Looking):
             yield from _receipts(under_way.popleft(), answer)
 
     def cancel(self, job_id: str) -> tuple[str, str]:
-        """Withdraw a job; returns ("cancelled" | "too_late" | "gone", its state)."""
+        """Withdraw a job; returns ("cancelled" | "too_late" | "gone" | "damaged", its state)."""
         word, state = self._scripts.run("cancel", job_id, self._retain_s)
+        return word, state
+
+    def resolve(self, job_id: str, verdict: str, *, callid: str = "", why: str = "") -> tuple[str, str]:
+        """
+        Say what became of an unknown job; the actor, the time and *why* stay in its record.
+
+        Args:
+            job_id: The job.
+            verdict: placed (with *callid*), failed or redial.
+            callid: The PBX's id of the call.
+            why: A person's words.
+
+        Returns:
+            ("resolved" | "again", its state now), ("expired", its `expires_at`) where a redial comes too late, or
+            ("not_unknown" | "gone" | "damaged", its state).
+        """
+        word, state = self._scripts.run("resolve", job_id, verdict, callid, why, self._retain_s)
         return word, state
 
     def pause(self, pbx: str = KILL_SWITCH) -> bool:
@@ -145,7 +187,7 @@ class Hopper(Looking):
         )
         return int(count), None if float(seconds) < 0 else float(seconds)
 
-    def claim(self, job_id: str, nonce: str, *, slot_wait_s: float) -> Claim:
+    def claim(self, job_id: str, nonce: str, *, slot_wait_s: float, incarnation: str = "") -> Claim:
         """
         Take everything one call needs, or learn why not.
 
@@ -153,9 +195,10 @@ class Hopper(Looking):
             job_id: A released job.
             nonce: Names this claim; the same one again gets the same answer.
             slot_wait_s: Longest wait the caller sleeps itself; beyond it the job goes back to its lane.
+            incarnation: Of the worker process, for `bury`.
         """
         word, *rest = self._scripts.run(
-            "claim", job_id, nonce, self._limits.claim_dead_s, slot_wait_s, self._retain_s
+            "claim", job_id, nonce, self._limits.claim_dead_s, slot_wait_s, self._retain_s, incarnation
         )
         match word:
             case "go":
@@ -172,7 +215,17 @@ class Hopper(Looking):
             case _:
                 return NotYours(rest[0])
 
-    def finish(self, job_id: str, nonce: str, state: JobState, claim: Go, **facts: str) -> DialResult | None:
+    def finish(
+        self,
+        job_id: str,
+        nonce: str,
+        state: JobState,
+        claim: Go | Doubted,
+        *,
+        answered: bool = True,
+        nothing_runs: bool = False,
+        **facts: str,
+    ) -> Finished | None:
         """
         End a claimed job.
 
@@ -181,23 +234,26 @@ class Hopper(Looking):
             nonce: Of the claim.
             state: placed, failed or unknown.
             claim: What the claim said; saves reading the record again.
-            facts: `callid`, or `errno` and `error`.
+            answered: Whether the PBX gave an answer, which closes its breaker.
+            nothing_runs: The extension has been seen idle, so it and the line are free.
+            facts: `callid` or `outboundid`, or `errno` and `error`.
 
         Returns:
             The result, now also in the outbox; None if the claim was no longer the caller's.
         """
         fields = [part for pair in facts.items() for part in pair]
-        word, *rest = self._scripts.run("finish", job_id, nonce, state, self._retain_s, *fields)
+        flags = ("1" if nothing_runs else "", "1" if answered else "")
+        word, *rest = self._scripts.run("finish", job_id, nonce, state, self._retain_s, *flags, *fields)
         if word != "done":
             return None
-        finished_at, attempts, enqueued_at, metadata = rest
+        finished_at, attempts, enqueued_at, metadata, closed, callid, outboundid = rest
         record = {"state": state, "pbx": claim.pbx, "extid": claim.extid, "attempts": attempts, **facts}
         record |= {"enqueued_at": enqueued_at, "finished_at": finished_at, "metadata": metadata}
         if state is JobState.PLACED:
-            record["placed_at"] = finished_at
-        return DialResult.from_record(job_id, record)
+            record |= {"placed_at": finished_at, "callid": callid or None, "outboundid": outboundid or None}
+        return Finished(DialResult.from_record(job_id, record), breaker_closed=closed == "1")
 
-    def park(
+    def park(  # noqa: PLR0913  as above
         self,
         job_id: str,
         nonce: str,
@@ -208,7 +264,8 @@ class Hopper(Looking):
         rest_s: float = 0,
         errno: str = "",
         error: str = "",
-    ) -> bool:
+        answered: bool = False,
+    ) -> Parked | None:
         """
         Send a claimed job round again.
 
@@ -221,38 +278,101 @@ class Hopper(Looking):
             rest_s: The extension takes no other call for so long.
             errno: Why, as shown until the next attempt.
             error: The same as a sentence.
+            answered: Whether the PBX gave an answer, which closes its breaker.
 
         Returns:
-            False if the claim was no longer the caller's.
+            None if the claim was no longer the caller's.
         """
         flags = ("1" if free else "", "1" if in_slot else "")
         times = (self._limits.release_ttl_s, self._limits.claim_dead_s)
-        answer = self._scripts.run("park", job_id, nonce, delay_s, *flags, rest_s, *times, errno, error)
-        return bool(answer[0] == "parked")
+        told = (errno, error, "1" if answered else "")
+        word, *rest = self._scripts.run("park", job_id, nonce, delay_s, *flags, rest_s, *times, *told)
+        return Parked(breaker_closed=rest[0] == "1") if word == "parked" else None
 
-    def hand_back(self, job_id: str, *, delay_s: float = 0) -> bool:
+    def hand_back(self, job_id: str, *, delay_s: float = 0, reason: str = "") -> bool:
         """Return a released job to its lane unclaimed; False if it was not released any more."""
-        return bool(self._scripts.run("hand_back", job_id, delay_s))
+        return bool(self._scripts.run("hand_back", job_id, delay_s, reason))
+
+    # --- doubts ----------------------------------------------------------------------------------------------
+
+    def doubt(self, job_id: str, nonce: str, doubt: Doubt, *, errno: str, error: str) -> bool:
+        """Give a claimed job up to the looking; False if the claim was no longer the caller's."""
+        answer = self._scripts.run("doubt", job_id, nonce, doubt, errno, error, *self._look_times())
+        return bool(answer[0] == "doubted")
+
+    def bury(self, incarnation: str, *, errno: str, error: str) -> int:
+        """Put the claims of a worker process that is surely dead in doubt; returns how many there were."""
+        return int(self._scripts.run("bury", incarnation, errno, error, *self._look_times()))
+
+    def look_turn(self, *, lease_s: float, most: int = 100) -> LookTurn | float | None:
+        """
+        Ask which PBX is to be looked at.
+
+        Args:
+            lease_s: Should the caller die, somebody else looks after so long.
+            most: Jobs to look after at once at most; those that waited longest.
+
+        Returns:
+            The turn; else seconds until there is one; None while nothing is in doubt.
+        """
+        word, *rest = self._scripts.run("look_turn", lease_s, most, self._looks.permits)
+        if word == "none":
+            seconds = float(rest[0])
+            return seconds if seconds >= 0 else None
+        pbx, unasked, token, generation, ahead_s, now, *flat = rest
+        jobs = tuple(_doubted(pbx, float(now), flat[i : i + 14]) for i in range(0, len(flat), 14))
+        return LookTurn(
+            pbx,
+            ask=unasked != "1",
+            token=token,
+            generation=int(generation),
+            clock_ahead_s=float(ahead_s),
+            jobs=jobs,
+        )
+
+    def looked(self, pbx: str, *, next_s: float, answered: bool, still: Iterable[tuple[Doubted, str]]) -> bool:
+        """
+        Say what a look has told about the jobs still in doubt.
+
+        Args:
+            pbx: What was looked at.
+            next_s: Seconds until the next look, if there is still a doubt.
+            answered: Whether the PBX gave an answer, which closes its breaker.
+            still: Each job and what its extension does: `quiet`, `engaged` or `unseen`.
+
+        Returns:
+            Whether the breaker closed by it.
+        """
+        flat: list[str] = []
+        for job, sight in still:
+            since = "0" if job.quiet_s is None else "1"
+            flat += [job.id, "1" if sight == "engaged" else "", since, "1" if sight == "quiet" else ""]
+        return bool(self._scripts.run("looked", pbx, next_s, "1" if answered else "", *flat) == "1")
+
+    def _look_times(self) -> tuple[float, float]:
+        return self._looks.at_most_s, self._looks.every_s
 
     # --- cleaning up and delivering --------------------------------------------------------------------------
 
     def sweep(
-        self, *, interval_s: float, undelivered_s: float, dead_error: str, most: int = 200
+        self, *, interval_s: float, undelivered_s: float, dead_errno: str, dead_error: str, most: int = 200
     ) -> list[str] | None:
         """
-        End what expired, take back what was lost, give up dead claims.
+        End what expired, take back what was lost, put dead claims in doubt.
 
         Args:
             interval_s: Sweeps are at least so far apart, whoever asks.
             undelivered_s: Results older than this are returned for delivery.
-            dead_error: The sentence a dead claim's job gets.
+            dead_errno: The word a dead claim's job gets.
+            dead_error: The same as a sentence.
             most: Jobs per kind and sweep.
 
         Returns:
             Ids whose results nobody delivered yet; None if another worker swept just now.
         """
+        dead = (dead_errno, dead_error, *self._look_times())
         answer = self._scripts.run(
-            "sweep", most, self._limits.release_ttl_s, self._retain_s, undelivered_s, dead_error, interval_s
+            "sweep", most, self._limits.release_ttl_s, self._retain_s, undelivered_s, *dead, interval_s
         )
         return None if answer is None else list(answer)
 
@@ -282,13 +402,27 @@ class Hopper(Looking):
         fields = [part for limit in limits for part in (limit, str(getattr(pbx, limit)))]
         self._scripts.run("register", name, pbx.credentials_mark(), *fields)
 
-    def close(self, pbx: str, *, base_s: float, cap_s: float, reason: str) -> float:
-        """Let nobody dial on a PBX that cannot be reached; returns for how many seconds."""
-        return float(self._scripts.run("close", pbx, base_s, cap_s, reason))
+    def unreachable(self, pbx: str, *, reason: str, by: str) -> float | None:
+        """
+        Count a PBX that could not be asked, or sent no answer; enough in a row open its breaker.
+
+        Args:
+            pbx: Its name.
+            reason: One sentence for the operator.
+            by: The job that tried, or `look`.
+
+        Returns:
+            For how many seconds the breaker has opened just now, None if it has not.
+        """
+        breaker = self._breaker
+        word, value = self._scripts.run(
+            "unreachable", pbx, breaker.failures, breaker.base_s, breaker.cap_s, reason, by
+        )
+        return float(value) if word == "opened" else None
 
     def login_turn(
         self, pbx: str, *, refused: int, nonce: str, lease_s: float, spacing_s: float
-    ) -> Token | Login | Wait | Closed:
+    ) -> Token | Login | Wait | Barred:
         """
         Ask for a usable token, or for the turn to log in.
 
@@ -305,8 +439,8 @@ class Hopper(Looking):
                 return Token(rest[0], int(rest[1]))
             case "login":
                 return Login()
-            case "closed":
-                return Closed(float(rest[0]), rest[1])
+            case "barred":
+                return Barred(float(rest[0]), rest[1])
             case _:
                 return Wait(float(rest[0]))
 
@@ -318,8 +452,8 @@ class Hopper(Looking):
             pbx: Name of the PBX.
             nonce: Of the turn.
             token: What the PBX gave; empty if it refused.
-            block_s: Above 0: nobody logs in for so long, and the PBX is closed meanwhile.
-            reason: Why it is closed, one sentence for the operator.
+            block_s: Above 0: nobody logs in for so long, and the PBX is barred meanwhile.
+            reason: Why it is barred, one sentence for the operator.
 
         Returns:
             The token's generation, or -1 if the turn had passed to somebody else.
@@ -338,6 +472,28 @@ def _receipts(batch: _Batch, answer: Sequence[str]) -> Iterator[Receipt | KeyCon
             yield KeyConflict([f"key: {job.key!r} belongs to another job ({job_id}); give a new key"])
         else:
             yield Receipt(job_id, JobState(state), word == "new")
+
+
+def _doubted(pbx: str, now: float, row: Sequence[str]) -> Doubted:
+    job_id, nonce, extid, outto, doubt, on_unknown, claimed_at, doubted_at, engaged, quiet_since, *rest = row
+    attempts, age_s, errno, error = rest
+    return Doubted(
+        id=job_id,
+        nonce=nonce,
+        pbx=pbx,
+        extid=extid,
+        outto=outto,
+        doubt=Doubt(doubt),
+        on_unknown=on_unknown,
+        claimed_at=float(claimed_at),
+        waited_s=now - float(doubted_at),
+        was_engaged=engaged == "1",
+        quiet_s=now - float(quiet_since) if float(quiet_since) else None,
+        attempts=int(attempts),
+        age_s=float(age_s),
+        errno=errno,
+        error=error,
+    )
 
 
 def _fields(job: DialJob) -> list[str]:

@@ -37,6 +37,10 @@ class Keys:
         """Sorted set: open calls of one PBX, by end of lease."""
         return f"{self.namespace}:lines:{pbx}"
 
+    def doubts(self, pbx: str) -> str:
+        """Sorted set: claimed jobs of one PBX of which nobody knows whether they rang."""
+        return f"{self.namespace}:doubts:{pbx}"
+
     def pbx(self, pbx: str) -> str:
         """Hash: limits and state of one PBX."""
         return f"{self.namespace}:pbx:{pbx}"
@@ -53,6 +57,11 @@ class Keys:
     def paused(self) -> str:
         """Set: paused PBXs, and * for the kill switch."""
         return f"{self.namespace}:paused"
+
+    @property
+    def aside(self) -> str:
+        """List: what nobody could work with, as JSON."""
+        return f"{self.namespace}:aside"
 
     @property
     def ended(self) -> str:

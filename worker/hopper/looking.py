@@ -1,23 +1,30 @@
 """Looking into the hopper; nothing here changes anything."""
 
+import json
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
 
-from worker.hopper.answers import LaneView, PbxView
+from worker.hopper.answers import Aside, LaneView, Moment, PbxView
+from worker.hopper.connection import Scripts
 from worker.hopper.keys import Keys
 from worker.jobs import DialResult, Priority
 
 KILL_SWITCH = "*"
+# As in `scripts/shared.lua`.
+_FIRST_LINES, _LAST_LINES = 4, 16
 
 
 class Looking:
     """The reading half of `worker.hopper.Hopper`."""
 
-    def __init__(self, client: "redis.Redis", namespace: str) -> None:
+    def __init__(self, client: "redis.Redis", namespace: str, *, actor: str = "") -> None:
         self.client = client
+        # The parts of a timeline's line are told apart by bars.
+        self._scripts = Scripts(client, namespace, actor.replace("|", "/"))
         # The client decodes every reply to text, which redis-py's types do not know.
         self._client: Any = client
         self.keys = Keys(namespace)
@@ -88,11 +95,24 @@ class Looking:
         rows = ([*value.split("|"), name] for name, value in self._client.hgetall(self.keys.workers).items())
         return {name: int(slots) for slots, alive_until, name in rows if float(alive_until) > now}
 
-    def closed(self, pbx: str) -> tuple[float, str]:
-        """Return for how many seconds a PBX is closed (0: it is open) and why."""
-        until, reason = self._client.hmget(self.keys.pbx(pbx), "closed_until", "closed_reason")
+    def barred(self, pbx: str) -> tuple[float, str]:
+        """Return for how many seconds a PBX's breaker stays open (0: it does not) and why."""
+        until, reason = self._client.hmget(self.keys.pbx(pbx), "barred_until", "barred_reason")
         left = float(until or 0) - self.now()
         return (left, reason or "") if left > 0 else (0.0, "")
+
+    def timeline(self, job_id: str) -> list[Moment]:
+        """Return a job's last moves, oldest first; of a long life the first four and the last sixteen."""
+        return timeline_of(self.record(job_id))
+
+    def why(self, job_id: str) -> dict[str, Any]:
+        """Return what may hold a job back now, as `scripts/why.lua` lists it; empty if there is no job."""
+        facts: dict[str, Any] = json.loads(self._scripts.run("why", job_id))
+        return facts
+
+    def set_aside(self) -> list[Aside]:
+        """Return what nobody could work with, newest first; at most the last hundred."""
+        return [Aside(**json.loads(entry)) for entry in self._client.lrange(self.keys.aside, 0, -1)]
 
     def credentials_mark(self, pbx: str) -> str | None:
         """Return what tells the credentials in use from others; None before the first worker started."""
@@ -108,7 +128,10 @@ class Looking:
             pipe.zcard(keys.later(pbx))
             pipe.zcard(keys.released(pbx))
             pipe.zcount(keys.lines(pbx), now, "+inf")
-            *rings, later, released, lines = pipe.execute()
+            pipe.zcard(keys.doubts(pbx))
+            pipe.hmget(keys.pbx(pbx), "barred_until", "barred_reason")
+            *rings, later, released, lines, in_doubt, (until, reason) = pipe.execute()
+        barred_s = max(0.0, float(until or 0) - now)
         rows = sorted((extid, free_at) for ring in rings for extid, free_at in ring)
         with self._client.pipeline(transaction=False) as pipe:
             for extid, _ in rows:
@@ -118,7 +141,7 @@ class Looking:
             LaneView(extid, count, max(0.0, free_at - now))
             for (extid, free_at), count in zip(rows, counts, strict=True)
         )
-        paused, (closed_s, reason) = self.paused(), self.closed(pbx)
+        paused = self.paused()
         return PbxView(
             name=pbx,
             waiting=sum(counts),
@@ -127,8 +150,10 @@ class Looking:
             # A released job has its line reserved already.
             open_calls=max(0, lines - released),
             paused=bool(paused & {pbx, KILL_SWITCH}),
-            closed_s=closed_s,
-            closed_reason=reason,
+            in_doubt=in_doubt,
+            breaker="closed" if until is None else "open" if barred_s > 0 else "half-open",
+            barred_s=barred_s,
+            barred_reason=reason or "",
             lanes=lanes,
         )
 
@@ -136,3 +161,18 @@ class Looking:
         """Return the server's clock in unix seconds."""
         seconds, microseconds = self._client.time()
         return float(seconds) + float(microseconds) / 1e6
+
+
+def timeline_of(record: Mapping[str, str]) -> list[Moment]:
+    """Return the timeline in a job's record, oldest first; see `line` in `scripts/shared.lua`."""
+    lines = {int(name[1:]): text for name, text in record.items() if re.fullmatch(r"~[0-9]+", name)}
+    moments = [_moment(text) for _, text in sorted(lines.items())]
+    first, rest = moments[:_FIRST_LINES], moments[_FIRST_LINES:]
+    # The last ones go round: the oldest of them stands where the next will be written.
+    turned = max(0, int(record.get("n", "0")) - _FIRST_LINES) % _LAST_LINES if len(rest) == _LAST_LINES else 0
+    return first + rest[turned:] + rest[:turned]
+
+
+def _moment(text: str) -> Moment:
+    at, state, who, reason = (text.split("|", 3) + [""] * 3)[:4]
+    return Moment(float(at), state, who, reason)

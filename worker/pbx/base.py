@@ -1,20 +1,46 @@
 """What the dialer needs of any PBX."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Protocol
+
+
+class ExtensionUse(Enum):
+    """What an extension does, as far as a call of ours is concerned."""
+
+    FREE = auto()  # registered and idle
+    IN_USE = auto()  # rings, talks, holds, or says something we do not know
+    AWAY = auto()  # cannot ring: not registered, out of order, or not there at all
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundCall:
+    """
+    One outbound leg, which exists from the moment its extension has answered.
+
+    `began_at` is in unix seconds of the PBX's clock, None where its id does not tell. `outto` is what the route
+    made of the number.
+    """
+
+    outboundid: str
+    extid: str
+    outto: str = field(repr=False)
+    began_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a PBX shows of a call that may or may not have begun."""
+    """What a PBX shows at one moment: what each of its extensions does, and its outbound calls."""
 
-    extension_is_free: bool
-    call_is_running: bool
+    extensions: Mapping[str, ExtensionUse]
+    calls: tuple[OutboundCall, ...]
 
-    @property
-    def nothing_rang(self) -> bool:
-        """Whether the call can be placed again without ringing twice."""
-        return self.extension_is_free and not self.call_is_running
+    def use_of(self, extid: str) -> ExtensionUse:
+        """Return what an extension does; one with an outbound call is in use, whatever its status says."""
+        if any(call.extid == extid for call in self.calls):
+            return ExtensionUse.IN_USE
+        return self.extensions.get(extid, ExtensionUse.AWAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +66,12 @@ class Pbx(Protocol):
         """Return a new token."""
         ...
 
-    def dial(self, token: str, *, extid: str, outto: str, autoanswer: str) -> str:
-        """Ring *extid* and connect it to *outto*; returns the callid."""
+    def dial(self, token: str, *, extid: str, outto: str, autoanswer: str, within_s: float) -> str:
+        """Ring *extid* and connect it to *outto*, or do nothing after *within_s*; returns the callid."""
         ...
 
-    def look(self, token: str, *, extid: str, outto: str) -> Sighting:
-        """Return what the PBX shows of a call from *extid* to *outto*."""
+    def look(self, token: str) -> Sighting:
+        """Return what the PBX shows of its extensions and outbound calls; rings nobody."""
         ...
 
     def device(self, token: str) -> Device:

@@ -4,8 +4,8 @@ import uuid
 
 import structlog
 
-from worker.errors import AttemptFailed, PbxClosed, PbxDown
-from worker.hopper import Closed, Hopper, Login, Token, Wait
+from worker.errors import AttemptFailed, PbxBarred, PbxDown
+from worker.hopper import Barred, Hopper, Login, Token, Wait
 from worker.pbx.base import Pbx
 from worker.pbx.yeastar_s import LoginLocked, LoginRefused
 from worker.settings import RetrySettings
@@ -41,7 +41,7 @@ class PbxSession:
             refused: Generation of the token the PBX did not take.
 
         Raises:
-            PbxClosed: Log-in is refused or locked; nobody should try before the time it carries.
+            PbxBarred: Log-in is refused or locked; nobody should try before the time it carries.
             PbxDown: The PBX could not be reached.
         """
         name, nonce = self._pbx.name, uuid.uuid4().hex
@@ -51,8 +51,8 @@ class PbxSession:
         match turn:
             case Login():
                 return self._log_in(nonce)
-            case Closed(seconds, reason):
-                raise PbxClosed(seconds, reason)
+            case Barred(seconds, reason):
+                raise PbxBarred(seconds, reason)
             case _:
                 return turn
 
@@ -69,7 +69,7 @@ class PbxSession:
             reason = f"log-in failed ({failed})"
             self._hopper.login_done(name, nonce, block_s=block_s, reason=reason)
             log.error("login_refused", pbx=name, errno=failed.errno, error=failed.error, next_try_s=block_s)
-            raise PbxClosed(block_s, reason) from None
+            raise PbxBarred(block_s, reason) from None
         generation = self._hopper.login_done(name, nonce, token=token)
         if generation < 0:  # we took longer than the turn lasts, and somebody else has logged in
             return Wait(0.1)

@@ -8,6 +8,7 @@ its error texts never carry the URL, for the token is in it.
 
 import contextlib
 import json
+import math
 import socket
 import ssl
 import threading
@@ -29,7 +30,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from worker.errors import AttemptFailed, NeverTry, OutcomeUnknown, PbxDown, TryLater
+from worker.errors import AttemptFailed, NeverTry, OutcomeUnknown, PbxDown, TooLate, TryLater
 from worker.settings import PbxSettings
 
 # A reply is some hundred bytes; the longest list of extensions stays far below.
@@ -43,10 +44,15 @@ _CONNECTIONS = 64
 class _Exchange:
     """One request under way: whether a byte of it left, over which socket, and until when it may take."""
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(self, deadline: float, begin_by: float) -> None:
         self.deadline = deadline
+        self.begin_by = begin_by
         self.sent = False
         self.socket: socket.socket | None = None
+
+
+class _TooLate(OSError):
+    """The time to begin was over before the first byte left."""
 
 
 _current = threading.local()  # .exchange: the calling thread's
@@ -62,6 +68,8 @@ class _Noting:
         if self.sock is None:
             self.connect()  # type: ignore[attr-defined]  # of the connection this is mixed into
         exchange: _Exchange = _current.exchange
+        if not exchange.sent and time.monotonic() > exchange.begin_by:
+            raise _TooLate
         exchange.socket = self.sock
         exchange.sent = True
         self._used_at = time.monotonic()
@@ -160,7 +168,14 @@ class Transport:
             # Said once by `doctor`, which is where somebody can act on it.
             warnings.filterwarnings("ignore", category=InsecureRequestWarning)
 
-    def post(self, path: str, body: dict[str, str] | None = None, *, token: str = "") -> dict[str, Any]:
+    def post(
+        self,
+        path: str,
+        body: dict[str, str] | None = None,
+        *,
+        token: str = "",
+        begin_within_s: float = math.inf,
+    ) -> dict[str, Any]:
         """
         Send one request and return the JSON object of its reply.
 
@@ -168,14 +183,17 @@ class Transport:
             path: Below `/api/`, such as `v1.0.0/login`.
             body: Flat JSON fields; None sends none.
             token: Goes into the query string, where the PBX wants it.
+            begin_within_s: After so long nothing is sent any more; looked at when the connection stands.
 
         Raises:
             PbxDown: Nothing was sent.
+            TooLate: The same, for it was too late to begin.
             NeverTry: The PBX, or what stands in front of it, answered with a redirect or another 4xx.
             TryLater: HTTP 429.
             OutcomeUnknown: The request was sent and no readable reply came.
         """
-        exchange = _Exchange(time.monotonic() + sum(self._timeout))
+        now = time.monotonic()
+        exchange = _Exchange(now + sum(self._timeout), now + begin_within_s)
         _watch.begin(exchange)
         try:
             return self._exchange(self._prepared(path, body, token), exchange)
@@ -236,6 +254,8 @@ def _of_status(status: int) -> AttemptFailed:
 
 
 def _translated(error: Exception, exchange: _Exchange) -> AttemptFailed:
+    if not exchange.sent and time.monotonic() > exchange.begin_by:
+        return TooLate("too_late", "the connection stood too late to dial within the attempt's deadline")
     if not exchange.sent:
         return PbxDown("unreachable", f"the PBX could not be reached: {_kind(error)}")
     if isinstance(error, requests.Timeout | TimeoutError) or time.monotonic() > exchange.deadline:

@@ -5,6 +5,8 @@ Source: the vendor's S-Series API guides (login, extension/dial_outbound, extens
 deviceinfo/query, error codes), read November 2026.
 """
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
@@ -21,12 +23,16 @@ from worker.errors import (
     TokenRefused,
     TryLater,
 )
-from worker.pbx.base import Device, Sighting
+from worker.pbx.base import Device, ExtensionUse, OutboundCall, Sighting
 from worker.pbx.codes import Advice, code
 from worker.pbx.transport import Transport
 from worker.settings import ApiName, PbxSettings
 
+# Statuses as the guide lists them; the letters' case varies.
 _FREE = frozenset({"registered", "idle"})
+_AWAY = frozenset({"unavailable", "malfunction", "fxsnoport"})
+# An outbound leg's id is `epoch.sequence`, as Asterisk makes them.
+_UNIQUE_ID = re.compile(r"([0-9]{9,11})\.[0-9]+")
 # Where the PBX pushes events; required at log-in, and 8260 is the guide's own default.
 _EVENT_PORT = "8260"
 
@@ -95,31 +101,27 @@ class YeastarS:
             raise OutcomeUnknown("unreadable", "the PBX answered the log-in without a token")
         return token
 
-    def dial(self, token: str, *, extid: str, outto: str, autoanswer: str) -> str:
-        """Ring *extid* and connect it to *outto*; returns the callid."""
+    def dial(self, token: str, *, extid: str, outto: str, autoanswer: str, within_s: float) -> str:
+        """Ring *extid* and connect it to *outto*, or do nothing after *within_s*; returns the callid."""
         dialect = self._dialect
         body = {dialect.extid: extid, dialect.outto: outto, "autoanswer": autoanswer}
-        callid = self._ask(dialect.dial, body, token=token).get("callid")
+        callid = self._ask(dialect.dial, body, token=token, begin_within_s=within_s).get("callid")
         if not callid or not isinstance(callid, str | int | float):
             raise OutcomeUnknown("unreadable", "the PBX answered Success without a callid")
         return str(callid)
 
-    def look(self, token: str, *, extid: str, outto: str) -> Sighting:  # noqa: ARG002  part of the protocol
+    def look(self, token: str) -> Sighting:
         """
-        Return what the PBX shows of a call from *extid* to *outto*.
+        Return what the PBX shows of its extensions and outbound calls.
 
-        An outbound call shows only once its extension has answered, so the extension's own status counts too;
-        the route may have rewritten the number, so any outbound call of the extension counts.
+        The extensions come first: a call that is answered in between is then seen ringing, and perhaps talking
+        too, but never as nothing.
         """
         extensions = _rows(self._ask("extensionlist/query", token=token), "extlist")
         calls = _rows(self._ask("outbound/query", token=token), "outbound")
         # Version 2.0 lists a `number` where the others have an `extnumber`.
-        numbered = ((str(row.get("extnumber") or row.get("number")), row) for row in extensions)
-        status = {number: str(row.get("status", "")).lower() for number, row in numbered}
-        return Sighting(
-            extension_is_free=status.get(extid) in _FREE,
-            call_is_running=any(str(call.get("from")) == extid for call in calls),
-        )
+        uses = {str(row.get("extnumber") or row.get("number")): _use(row.get("status")) for row in extensions}
+        return Sighting(uses, tuple(_outbound_call(row) for row in calls))
 
     def device(self, token: str) -> Device:
         """Return the PBX's account of itself; a health check that rings nobody."""
@@ -127,8 +129,16 @@ class YeastarS:
         facts = info if isinstance(info, dict) else {}
         return Device(*(str(facts.get(name, "?")) for name in ("devicename", "firmwarever", "systemtime")))
 
-    def _ask(self, resource: str, body: dict[str, str] | None = None, *, token: str = "") -> dict[str, Any]:
-        reply = self._transport.post(f"{self._dialect.path}/{resource}", body, token=token)
+    def _ask(
+        self,
+        resource: str,
+        body: dict[str, str] | None = None,
+        *,
+        token: str = "",
+        begin_within_s: float = math.inf,
+    ) -> dict[str, Any]:
+        path = f"{self._dialect.path}/{resource}"
+        reply = self._transport.post(path, body, token=token, begin_within_s=begin_within_s)
         status = str(reply.get("status", "")).lower()
         if status == "success":
             return reply
@@ -143,3 +153,21 @@ class YeastarS:
 def _rows(reply: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     rows = reply.get(name)
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _use(status: object) -> ExtensionUse:
+    word = str(status or "").strip().lower()
+    if word in _FREE:
+        return ExtensionUse.FREE
+    return ExtensionUse.AWAY if word in _AWAY else ExtensionUse.IN_USE
+
+
+def _outbound_call(row: Mapping[str, Any]) -> OutboundCall:
+    outboundid = str(row.get("outboundid") or "")
+    told = _UNIQUE_ID.fullmatch(outboundid)
+    return OutboundCall(
+        outboundid=outboundid[:64],
+        extid=str(row.get("from") or ""),
+        outto=str(row.get("to") or ""),
+        began_at=float(told[1]) if told else None,
+    )

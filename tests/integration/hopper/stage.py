@@ -34,11 +34,14 @@ KEPT = {
     r":ended": "one entry per ended job; each sweep removes those older than retain_s",
     r":outbox": "results that no backend has yet; losing them would lose results",
     r":lines:[^:]+": "at most max_open_calls leases; the next look removes lapsed ones",
+    r":known": "the names of the PBXs in the settings",
+    r":looks": "one entry per PBX with a doubt; the next look removes it when there is none",
+    r":aside(_total)?": "at most a hundred entries for a person to look at, and how many there were",
     r":exts:[^:]+": "one lease per extension of the PBX, lapsed or not",
     r"\.dial": "Celery's queue; Celery takes its messages out",
 }
 # Keys that hold jobs: they may stay as long as every job in them is alive.
-HOLDING = r":(lane:[^:]+:[^:]+|later:[^:]+|released(:[^:]+)?|claimed|expiry)"
+HOLDING = r":(lane:[^:]+:[^:]+|later:[^:]+|released(:[^:]+)?|doubts:[^:]+|claimed|expiry)"
 RINGS = r":ring:[^:]+:[012]"
 
 
@@ -138,13 +141,18 @@ class Stage:
 
     def finish(self, job_id: str, nonce: str, claim: Go, state: JobState = JobState.PLACED) -> DialResult | None:
         facts = {"callid": "1.1"} if state is JobState.PLACED else {"errno": "10006", "error": "no such number"}
-        return self.hopper.finish(job_id, nonce, state, claim, **facts)
+        finished = self.hopper.finish(job_id, nonce, state, claim, **facts)
+        return finished and finished.result
 
     def sweep(self, *, undelivered_s: float = 0, most: int = 200) -> list[str]:
         """Sweep now, whoever swept before."""
         self.hopper.client.delete(f"{self.hopper.keys.namespace}:sweeping")
         found = self.hopper.sweep(
-            interval_s=0.001, undelivered_s=undelivered_s, dead_error="the worker vanished", most=most
+            interval_s=0.001,
+            undelivered_s=undelivered_s,
+            dead_errno="worker_lost",
+            dead_error="the worker vanished",
+            most=most,
         )
         assert found is not None
         return found

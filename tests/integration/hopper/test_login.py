@@ -7,9 +7,9 @@ import pytest
 
 from tests.conftest import pbx_settings
 from tests.integration.hopper.stage import Stage, eventually
-from worker.hopper import Closed, Hopper, Login, Token, Wait, connect
+from worker.hopper import Barred, Hopper, Login, Token, Wait, connect
 
-Turn = Token | Login | Wait | Closed
+Turn = Token | Login | Wait | Barred
 
 
 def ask(hopper: Hopper, nonce: str, *, refused: int = -1, lease_s: float = 30, spacing_s: float = 0) -> Turn:
@@ -139,11 +139,11 @@ def test_a_refused_login_blocks_everybody_and_says_why(known: Hopper) -> None:
     known.login_done("pbx", "a", block_s=610, reason="wrong password")
 
     turn = ask(known, "b")
-    assert isinstance(turn, Closed)
+    assert isinstance(turn, Barred)
     assert 600 < turn.seconds <= 610
     assert turn.reason == "wrong password"
-    assert known.closed("pbx")[1] == "wrong password"
-    assert known.view("pbx").closed_s > 600
+    assert known.barred("pbx")[1] == "wrong password"
+    assert known.view("pbx").barred_s > 600
 
 
 def test_a_failed_login_without_a_block_lets_the_next_one_try(known: Hopper) -> None:
@@ -160,10 +160,10 @@ def test_new_credentials_lift_the_block_and_forget_the_token(stage: Stage) -> No
     stage.hopper.client.delete(stage.hopper.keys.wake)
 
     stage.hopper.register("hq", pbx_settings())
-    assert stage.hopper.closed("hq")[0] > 600, "the same credentials lift nothing"
+    assert stage.hopper.barred("hq")[0] > 600, "the same credentials lift nothing"
     stage.hopper.register("hq", pbx_settings(password="another"))
 
-    assert stage.hopper.closed("hq") == (0.0, "")
+    assert stage.hopper.barred("hq") == (0.0, "")
     assert stage.hopper.client.llen(stage.hopper.keys.wake) == 1
     assert stage.release() == [job_id]
     turn = stage.hopper.login_turn("hq", refused=-1, nonce="y", lease_s=30, spacing_s=0)
@@ -187,7 +187,7 @@ def test_a_late_failure_never_shortens_the_block_of_a_wrong_password(known: Hopp
 
     known.login_done("pbx", "hung", block_s=30, reason="garbage in the reply")
 
-    assert known.closed("pbx")[0] > 600, "the PBX would lock us out: one attempt in 10 minutes"
+    assert known.barred("pbx")[0] > 600, "the PBX would lock us out: one attempt in 10 minutes"
 
 
 def test_a_refusal_of_the_old_password_does_not_block_the_new_one(known: Hopper) -> None:
@@ -197,7 +197,7 @@ def test_a_refusal_of_the_old_password_does_not_block_the_new_one(known: Hopper)
 
     known.login_done("pbx", "old", block_s=610, reason="wrong password")
 
-    assert known.closed("pbx") == (0.0, "")
+    assert known.barred("pbx") == (0.0, "")
 
 
 # --- a PBX that cannot be reached --------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_a_pbx_closes_for_longer_each_time_up_to_a_cap(known: Hopper) -> None:
     seconds = []
     for _ in range(4):
         seconds.append(known.close("pbx", base_s=0.02, cap_s=0.1, reason="refused"))
-        assert eventually(lambda: known.closed("pbx")[0] == 0)
+        assert eventually(lambda: known.barred("pbx")[0] == 0)
 
     assert seconds == pytest.approx([0.02, 0.04, 0.08, 0.1], abs=1e-5)
 
@@ -217,7 +217,7 @@ def test_calls_that_failed_together_count_once(known: Hopper) -> None:
     second = known.close("pbx", base_s=10, cap_s=100, reason="second")
 
     assert second <= first
-    assert known.closed("pbx")[1] == "first"
+    assert known.barred("pbx")[1] == "first"
 
 
 def test_closing_never_shortens_the_block_of_a_wrong_password(known: Hopper) -> None:
@@ -242,5 +242,5 @@ def test_a_login_that_opens_a_closed_pbx_brings_its_jobs_at_once(stage: Stage) -
 
     stage.hopper.login_done("branch", "a", token="t")
 
-    assert stage.hopper.closed("branch") == (0.0, "")
+    assert stage.hopper.barred("branch") == (0.0, "")
     assert stage.release() == [job_id]

@@ -25,7 +25,7 @@ def test_a_pbx_at_a_glance(stage: Stage) -> None:
     view = stage.hopper.view("hq")
 
     assert (view.waiting, view.later, view.released, view.open_calls) == (3, 1, 1, 1)
-    assert (view.paused, view.closed_s, view.closed_reason) == (False, 0, "")
+    assert (view.paused, view.barred_s, view.barred_reason) == (False, 0, "")
     assert [(lane.extid, lane.waiting) for lane in view.lanes] == [("1001", 2), ("1003", 1)]
     assert view.lanes[0].busy_s > 60
     assert view.lanes[1] == LaneView("1003", 1, 0.0)

@@ -1,27 +1,46 @@
 -- finish: what an attempt came to, when the job ends by it.
--- KEYS[1] NS. ARGV: id, nonce, state (placed | failed | unknown), retain_s, then field, value, …
--- Returns {'done', finished_at, attempts, enqueued_at, metadata or ''} or {'stale', state or 'gone'}.
--- Twice with the same nonce: the second time answers the same and changes nothing. A claim that the
--- sweeper had called unknown may still be finished by its holder: that is evidence, not a second try.
-local id, nonce, state, retain_s = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local record = read(id, 'state', 'nonce', 'pbx', 'extid', 'hold', 'attempts', 'enqueued_at', 'finished_at', 'metadata')
+-- KEYS[1] NS. ARGV: id, nonce, state (placed | failed | unknown), retain_s, '1' if nothing runs on the extension,
+-- '1' if the PBX answered, then field, value, …
+-- Returns {'done', finished_at, attempts, enqueued_at, metadata or '', '1' if the breaker closed by it, callid or '',
+-- outboundid or ''} or {'stale', state or 'gone'}.
+-- Twice with the same nonce: the second time answers the same and changes nothing. A claim that others had in doubt,
+-- called unknown or found running may still be finished by its holder: that is evidence, not a second try.
+local id, nonce, state, retain_s, nothing_runs = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
+local record = read(id, 'nonce', 'pbx', 'extid', 'hold', 'attempts', 'enqueued_at', 'finished_at', 'metadata', 'callid',
+  'outboundid', 'claimed_at')
+if record.damage then
+  abandon(id, record.damage)
+  return { 'stale', 'damaged' }
+end
+local facts = { unpack(ARGV, 7) }
+local given = {}
+for i = 1, #facts, 2 do given[facts[i]] = facts[i + 1] end
 
-local function done(finished_at)
-  return { 'done', finished_at, tonumber(record.attempts), record.enqueued_at, record.metadata or '' }
+local function done(finished_at, closed)
+  return { 'done', finished_at, tonumber(record.attempts), record.enqueued_at, record.metadata or '', closed or '',
+    given.callid or record.callid or '', given.outboundid or record.outboundid or '' }
 end
 
 if not record.state or record.nonce ~= nonce then return { 'stale', record.state or 'gone' } end
-if record.state == state then return done(record.finished_at) end
-if record.state ~= 'claimed' and record.state ~= 'unknown' then return { 'stale', record.state } end
+-- The looking found the call by its outbound leg, and now its holder brings the callid: worth telling again.
+local completes = record.state == 'placed' and state == 'placed' and given.callid and not record.callid
+if record.state == state and not completes then return done(record.finished_at) end
+if record.state ~= 'claimed' and record.state ~= 'unknown' and not completes then return { 'stale', record.state } end
 
-local placed_at = state == 'placed' and { 'placed_at', stamp(NOW) } or {}
-if state == 'failed' then
+redis.call('ZREM', key('claimed'), id)
+local placed_at = state == 'placed' and not completes and { 'placed_at', stamp(NOW) } or {}
+if state == 'failed' or nothing_runs then
   let_go(id, record)
 elseif owns_extension(record) then
   hold_for_a_call(id, record, unpack(placed_at))
-elseif state == 'placed' then
+elseif placed_at[1] then
   redis.call('HSET', key('job', id), unpack(placed_at))
 end
-redis.call('HDEL', key('pbx', record.pbx), 'failures')
+-- The ids of a PBX begin with its clock's seconds: the looking compares those of outbound calls with claims.
+local epoch = string.match(given.callid or '', '^(%d+)%.%d+$')
+if epoch and record.claimed_at then
+  redis.call('HSET', key('pbx', record.pbx), 'ids_ahead', string.format('%.0f', epoch - record.claimed_at))
+end
+local closed = ARGV[6] == '1' and answered(record.pbx) or ''
 redis.call('HDEL', key('job', id), 'errno', 'error')
-return done(end_job(id, record, state, retain_s, unpack(ARGV, 5)))
+return done(end_job(id, record, state, retain_s, given.errno, unpack(facts)), closed)

@@ -1,8 +1,7 @@
 -- heartbeat: a worker says it lives. KEYS[1] NS. ARGV: name, slots (0: it is leaving), ttl_s.
 -- Returns the slots of all workers alive. Safe to repeat.
-if ARGV[2] == '0' then
-  redis.call('HDEL', key('workers'), ARGV[1])
-else
+redis.call('HDEL', key('workers'), ARGV[1])
+if ARGV[2] ~= '0' then
   redis.call('HSET', key('workers'), ARGV[1], ARGV[2] .. '|' .. stamp(NOW + tonumber(ARGV[3])))
 end
 local all, total = redis.call('HGETALL', key('workers')), 0

@@ -1,5 +1,5 @@
 -- login_done: how a login went. KEYS[1] NS. ARGV: PBX, nonce, token or '', block_s, reason.
--- With a token: it is everybody's from now on. Without: if block_s > 0 the PBX is closed that long, so
+-- With a token: it is everybody's from now on. Without: if block_s > 0 the PBX is barred that long, so
 -- that nobody logs in again before. Returns {generation}, or {-1} if the turn was no longer the caller's
 -- (a token is then thrown away; the PBX forgets it by itself). Safe to repeat.
 local pbx, nonce, token, block_s = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -12,12 +12,13 @@ redis.call('HDEL', home, 'login_nonce', 'login_until')
 if token == '' then
   redis.call('HDEL', home, 'token')
   if block_s > 0 then
-    redis.call('HSET', key('pbx', pbx), 'closed_until', stamp(NOW + block_s), 'closed_reason', ARGV[5])
+    redis.call('HSET', key('pbx', pbx), 'barred_until', stamp(NOW + block_s), 'barred_reason', ARGV[5],
+      'barred_by', 'login')
   end
   look_again(pbx)
   return { tonumber(values[3] or 0) }
 end
 redis.call('HSET', home, 'token', token, 'since', stamp(NOW))
-redis.call('HDEL', key('pbx', pbx), 'closed_until', 'closed_reason')
+close_breaker(pbx)
 look_again(pbx)
 return { redis.call('HINCRBY', home, 'generation', 1) }

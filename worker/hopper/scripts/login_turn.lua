@@ -3,7 +3,7 @@
 -- shortest time between logins (s).
 -- NS:token:PBX holds: token, generation (+1 for each login), credentials, since (last login),
 -- login_nonce and login_until (the turn).
--- Returns {'token', token, generation} | {'login', generation} | {'wait', seconds} | {'closed', seconds, reason}.
+-- Returns {'token', token, generation} | {'login', generation} | {'wait', seconds} | {'barred', seconds, reason}.
 -- Twice with the same nonce: the turn is still the caller's. If its holder dies, the turn ends by itself.
 local pbx, refused, nonce = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local lease_s, spacing_s = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -12,9 +12,9 @@ local values = redis.call('HMGET', home, 'token', 'generation', 'since', 'login_
 local token, generation = values[1], tonumber(values[2] or 0)
 if token and generation ~= refused then return { 'token', token, generation } end
 
-local closed = redis.call('HMGET', key('pbx', pbx), 'closed_until', 'closed_reason')
-if closed[1] and tonumber(closed[1]) > NOW then
-  return { 'closed', stamp(tonumber(closed[1]) - NOW), closed[2] or '' }
+local bar = redis.call('HMGET', key('pbx', pbx), 'barred_until', 'barred_reason')
+if bar[1] and tonumber(bar[1]) > NOW then
+  return { 'barred', stamp(tonumber(bar[1]) - NOW), bar[2] or '' }
 end
 if values[4] and values[4] ~= nonce and tonumber(values[5]) > NOW then
   return { 'wait', stamp(math.min(0.05, tonumber(values[5]) - NOW)) }

@@ -20,7 +20,8 @@ end
 local function promote(pbx)
   for _, id in ipairs(redis.call('ZRANGE', key('later', pbx), '-inf', NOW, 'BYSCORE', 'LIMIT', 0, PROMOTE)) do
     redis.call('ZREM', key('later', pbx), id)
-    local record = read(id, 'state', 'pbx', 'extid', 'rank', 'seq')
+    local record = read(id, 'pbx', 'extid', 'rank', 'seq')
+    if record.damage then abandon(id, record.damage) end
     if record.state == 'waiting' then enter_lane(id, record) end
   end
 end
@@ -41,7 +42,8 @@ end
 
 local function release_job(pbx, extid, limits)
   local id = redis.call('ZPOPMIN', key('lane', pbx, extid))[1]
-  local record = read(id, 'state', 'pbx', 'extid', 'expires_at')
+  local record = read(id, 'pbx', 'extid', 'expires_at')
+  if record.damage then abandon(id, record.damage) end
   if record.state ~= 'waiting' then
     place_lane(pbx, extid, true, true)
     return 0
@@ -53,7 +55,7 @@ local function release_job(pbx, extid, limits)
   end
   redis.call('ZADD', key('released'), NOW, id)
   redis.call('ZADD', key('released', pbx), NOW, id)
-  reserve(id, record, limits, 0, release_ttl_s, dead_after_s, 'state', 'released')
+  reserve(id, record, limits, 0, release_ttl_s, dead_after_s, 'state', 'released', line(record, 'released'))
   place_lane(pbx, extid, true)
   redis.call('LPUSH', KEYS[2], message_for(id))
   return 1
@@ -64,7 +66,10 @@ local function visit(pbx)
   local limits = pbx_limits(pbx)
   if not limits then return 0, NOW + 5 end -- no worker knows this PBX yet
   if is_paused(pbx) then return 0, nil end -- resume.lua brings it back
-  if limits.closed_until > NOW then return 0, limits.closed_until end
+  local barred_until = barred(limits)
+  if barred_until and barred_until > NOW then return 0, barred_until end
+  -- One probe at a time: it may still be on its way to its claim.
+  if barred_until and redis.call('ZCARD', key('released', pbx)) > 0 then return 0, NOW + 0.5 end
   -- While somebody logs in, claims would only send jobs back; login_done.lua wakes us.
   local session = redis.call('HMGET', key('token', pbx), 'token', 'login_until')
   if not session[1] and tonumber(session[2] or 0) > NOW then return 0, tonumber(session[2]) end
@@ -82,6 +87,7 @@ local function visit(pbx)
   return 0, soonest
 end
 
+only_with_room()
 local room = math.min(most, most_released - redis.call('ZCARD', key('released')))
 local released, visits = 0, 0
 while released < room and visits < VISITS do

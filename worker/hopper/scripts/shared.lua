@@ -1,7 +1,8 @@
 -- What every step shares: key names, the clock, and the moves of a job between states.
 -- Put in front of each script when it is loaded; runs nothing by itself.
 --
--- KEYS[1] is the namespace NS. Key map (times are unix seconds on this server's clock):
+-- KEYS[1] is the namespace NS; ARGV[1] is who acts, taken off before a step reads its own ARGV.
+-- Key map (times are unix seconds on this server's clock):
 --   NS:job:ID          hash    the record; the truth about one job
 --   NS:lane:PBX:EXT    zset    ID -> rank * 1e13 + seq: jobs of one extension that may go now
 --   NS:ring:PBX:RANK   zset    EXT -> time it may ring next: lanes whose first job has this rank
@@ -9,10 +10,13 @@
 --   NS:pbxs            zset    PBX -> time the pacer looks at it next: the round between PBXs
 --   NS:released[:PBX]  zset    ID -> time released: handed to Celery, not yet claimed
 --   NS:claimed         zset    ID -> time the claim counts as dead
+--   NS:doubts:PBX      zset    ID -> time of the last look: claimed, and nobody knows whether it rang
+--   NS:looks           zset    PBX -> time of the next look at what it shows of its doubts
 --   NS:lines:PBX       zset    ID -> end of lease: one open call
 --   NS:exts:PBX        zset    EXT -> end of lease: extension in a call or resting
 --   NS:expiry          zset    ID -> expires_at of jobs that have one and are not final
---   NS:pbx:PBX         hash    limits, `tat` (GCRA), `closed_until`, `closed_reason`
+--   NS:pbx:PBX         hash    limits, `tat` (GCRA), and the breaker (see `breaker` below)
+--   NS:known           set     names of all PBXs ever registered
 --   NS:token:PBX       hash    the shared login (see login_turn.lua)
 --   NS:paused          set     PBX names, and * for the kill switch
 --   NS:ended           zset    ID -> time it ended, for listing
@@ -21,7 +25,14 @@
 --   NS:starved         string  the pacer stopped for want of room at this many released jobs
 --   NS:seq             string  counter: order of arrival within a lane
 --   NS:workers         hash    NAME -> "slots|alive until"
+--   NS:aside           list    newest first: what nobody could work with, as JSON (see set_aside.lua)
+--   NS:aside_total     string  how many of those there ever were
+--
+-- A full server: a script whose first write is one that Redis refuses for want of memory (HSET, ZADD, SET, …) fails
+-- before any change; one whose first write is allowed (ZREM, HDEL, …) may do everything. Steps that lead to a call
+-- begin with `only_with_room`, steps that tell what has happened begin with a removal.
 local NS = KEYS[1]
+local WHO = table.remove(ARGV, 1)
 local RANK_STEP = 1e13
 
 local clock = redis.call('TIME')
@@ -36,12 +47,62 @@ end
 -- Times go into hashes with microseconds; Lua's own tostring would keep only 14 digits.
 local function stamp(seconds) return string.format('%.6f', seconds) end
 
+-- Changes nothing; fails when the server is full.
+local function only_with_room() redis.call('SETRANGE', key('seq'), 0, '') end
+
+local NEEDED = { pbx = '^[a-z0-9][a-z0-9_-]*$', extid = '^%d+$', outto = '^[%d*#+]+$', rank = '^[012]$',
+  seq = '^%d+$', enqueued_at = '^%d+%.?%d*$' }
+local NUMBERS = { v = true, attempts = true, not_before = true, expires_at = true, due = true, hold = true, n = true,
+  claimed_at = true, doubted_at = true, quiet_since = true }
+
+local function damage_in(name, value)
+  local shape = NEEDED[name]
+  if shape then
+    if not value then return name .. ' is missing' end
+    if not string.find(value, shape) then return name .. ' is not readable' end
+  elseif value and NUMBERS[name] and not string.find(value, '^%-?%d+%.?%d*$') then
+    return name .. ' is not a number'
+  end
+end
+
+-- The record format these scripts write, in field `v`. A record of a later version is left to later workers.
+local VERSION = 1
+local STATES = { waiting = true, released = true, claimed = true, placed = true, failed = true, unknown = true,
+  cancelled = true, expired = true, refused = true }
+
+-- The named fields of a record, and `v`, `n` and `doubt`; `state` is nil where there is no record. One that somebody
+-- spoiled has `damage` set, in words, and no state: see `abandon`.
 local function read(id, ...)
-  local names = { ... }
-  local values = redis.call('HMGET', key('job', id), ...)
+  local names = { 'state', 'v', 'n', 'doubt', ... }
+  local values = redis.pcall('HMGET', key('job', id), unpack(names))
+  if values.err then return { damage = 'its record is not a hash' } end
   local record = {}
   for i, name in ipairs(names) do record[name] = values[i] or nil end
+  if not record.state then
+    if redis.call('EXISTS', key('job', id)) == 1 then record.damage = 'state is missing' end
+    return record
+  end
+  if not STATES[record.state] and (tonumber(record.v or 1) or 1) <= VERSION then
+    return { damage = 'state is not one of a job' }
+  end
+  for _, name in ipairs(names) do
+    local damage = damage_in(name, record[name])
+    if damage then return { damage = damage } end
+  end
   return record
+end
+
+-- One line of a job's timeline, as fields for the HSET of its record: `~1` to `~4` are the first lines, `~5` to `~20`
+-- the last ones, going round; `n` counts all. A line is `time|state|who|reason`, at most 64 bytes long, for with
+-- longer values Redis would hold the record in a form that takes twice the memory. The record must hold `n`.
+local FIRST_LINES, LAST_LINES = 4, 16
+local function line(record, what, reason)
+  local n = tonumber(record.n or 0) + 1
+  record.n = n
+  local place = n
+  if n > FIRST_LINES then place = FIRST_LINES + 1 + (n - FIRST_LINES - 1) % LAST_LINES end
+  local text = string.format('%.3f|%s|%s|%s', NOW, what, string.sub(WHO, 1, 24), reason or '')
+  return 'n', n, '~' .. place, string.sub(text, 1, 64)
 end
 
 -- A step that frees something calls this; one waiting token is enough for any number of reasons.
@@ -102,12 +163,43 @@ local function leave_lane(id, record)
 end
 
 local function pbx_limits(pbx)
-  local values = redis.call('HMGET', key('pbx', pbx),
-    'calls_per_second', 'burst', 'max_open_calls', 'open_call_s', 'extension_rest_s', 'tat', 'closed_until')
+  local values = redis.call('HMGET', key('pbx', pbx), 'calls_per_second', 'burst', 'max_open_calls', 'open_call_s',
+    'extension_rest_s', 'tat', 'barred_until', 'probe', 'probe_until')
   if not values[1] then return nil end
   return { calls_per_second = values[1], burst = values[2], max_open_calls = tonumber(values[3]),
-    open_call_s = tonumber(values[4]), extension_rest_s = tonumber(values[5]),
-    tat = values[6] or nil, closed_until = tonumber(values[7] or 0) }
+    open_call_s = tonumber(values[4]), extension_rest_s = tonumber(values[5]), tat = values[6] or nil,
+    barred_until = values[7] and tonumber(values[7]), probe = values[8] or nil,
+    probe_until = tonumber(values[9] or 0) }
+end
+
+-- The breaker of one PBX: `failures` in a row, `trips` in a row, `barred_until` and `barred_reason` from the first
+-- trip on, `barred_by` (down | login). Open until `barred_until`, then half open: one claim or look may go as
+-- `probe` until `probe_until`. Returns nil (closed), or until when nobody else may try (0: a probe may).
+local function barred(limits, id)
+  if not limits.barred_until then return nil end
+  if limits.barred_until > NOW then return limits.barred_until end
+  if limits.probe_until > NOW and limits.probe ~= id then return limits.probe_until end
+  return 0
+end
+
+local function begin_probe(pbx, id, lasts_s)
+  redis.call('HSET', key('pbx', pbx), 'probe', id, 'probe_until', stamp(NOW + lasts_s))
+end
+
+local function close_breaker(pbx)
+  redis.call('HDEL', key('pbx', pbx), 'failures', 'trips', 'barred_until', 'barred_reason', 'barred_by', 'probe',
+    'probe_until')
+end
+
+-- The PBX gave an answer, whatever it says: the breaker closes. One barred for its log-in opens by a log-in alone.
+-- Returns '1' if the breaker had been open.
+local function answered(pbx)
+  if redis.call('HDEL', key('pbx', pbx), 'failures') == 0 then return '' end
+  local state = redis.call('HMGET', key('pbx', pbx), 'barred_until', 'barred_by')
+  if not state[1] or state[2] == 'login' then return '' end
+  close_breaker(pbx)
+  look_again(pbx)
+  return '1'
 end
 
 -- Line and extension are leased together. The record remembers the extension's lease as `hold` (in the same HSET
@@ -159,26 +251,78 @@ local function let_go(id, record, rest_s)
 end
 
 local function leave_flight(id, record)
+  redis.call('ZREM', key('claimed'), id)
   redis.call('ZREM', key('released'), id)
   redis.call('ZREM', key('released', record.pbx), id)
-  redis.call('ZREM', key('claimed'), id)
+  if record.doubt then
+    redis.call('ZREM', key('doubts', record.pbx), id)
+    redis.call('HDEL', key('job', id), 'doubt', 'doubted_at', 'engaged', 'quiet_since')
+  end
+end
+
+-- Out of everything, for a job whose record is gone or spoiled and does not say where it is.
+local function leave_everything(id)
+  for _, name in ipairs({ 'released', 'claimed', 'expiry', 'ended', 'outbox' }) do redis.call('ZREM', key(name), id) end
+  for _, pbx in ipairs(redis.call('SMEMBERS', key('known'))) do
+    for _, name in ipairs({ 'released', 'later', 'lines', 'doubts' }) do redis.call('ZREM', key(name, pbx), id) end
+    look_again(pbx)
+  end
+end
+
+local MOST_ASIDE = 100
+local function set_aside(what, id, reason)
+  local entry = { at = NOW, what = what, id = id, reason = reason }
+  redis.call('LPUSH', key('aside'), cjson.encode(entry))
+  redis.call('LTRIM', key('aside'), 0, MOST_ASIDE - 1)
+  redis.call('INCR', key('aside_total'))
+end
+
+-- A spoiled record holds nobody up: it leaves every list, is never dialed, and the doctor shows it for a week.
+local ABANDONED_FOR_S = 7 * 86400
+local function abandon(id, damage)
+  leave_everything(id)
+  if redis.call('TYPE', key('job', id)).ok == 'hash' then
+    redis.call('HSET', key('job', id), 'state', 'failed', 'errno', 'damaged', 'error', damage,
+      'finished_at', stamp(NOW))
+  end
+  redis.call('EXPIRE', key('job', id), ABANDONED_FOR_S)
+  set_aside('job', id, damage)
 end
 
 -- released or claimed -> waiting. `due` 0 means: as soon as pacing allows.
-local function back_to_lane(id, record, due, rest_s)
+local function back_to_lane(id, record, due, rest_s, reason)
   leave_flight(id, record)
   let_go(id, record, rest_s)
-  redis.call('HSET', key('job', id), 'state', 'waiting', 'due', stamp(due))
+  redis.call('HSET', key('job', id), 'state', 'waiting', 'due', stamp(due), line(record, 'waiting', reason))
   if due > NOW then enter_later(id, record, due) else enter_lane(id, record) end
+end
+
+-- claimed -> claimed, but nobody may be sure any more whether the phone rang: the PBX is looked at.
+-- Line and extension stay held for as long as the looking may take, and a call after it.
+local function doubt(id, record, kind, errno, error, at_most_s, every_s)
+  redis.call('ZREM', key('claimed'), id)
+  local limits = pbx_limits(record.pbx) or { open_call_s = 60, extension_rest_s = 0 }
+  if owns_extension(record) then
+    local over_at = NOW + at_most_s + limits.open_call_s
+    hold(id, record, over_at, over_at + limits.extension_rest_s)
+    place_lane(record.pbx, record.extid)
+  end
+  redis.call('HSET', key('job', id), 'doubt', kind, 'doubted_at', stamp(NOW), 'errno', errno, 'error', error,
+    line(record, 'doubted', errno))
+  redis.call('ZADD', key('doubts', record.pbx), NOW, id)
+  local looked_at = tonumber(redis.call('HGET', key('pbx', record.pbx), 'looked_at') or 0)
+  redis.call('ZADD', key('looks'), 'LT', math.max(NOW, looked_at + every_s), record.pbx)
+  if limits.probe == id then redis.call('HDEL', key('pbx', record.pbx), 'probe', 'probe_until') end
 end
 
 -- Any state -> a final one: out of every lane, into the list of ended jobs and the outbox.
 -- The process may die right after: the result is still in the outbox, and a sweep delivers it.
-local function end_job(id, record, state, retain_s, ...)
+local function end_job(id, record, state, retain_s, reason, ...)
   leave_flight(id, record)
   if record.state == 'waiting' then leave_lane(id, record) end
   redis.call('ZREM', key('expiry'), id)
   redis.call('HSET', key('job', id), 'state', state, 'finished_at', stamp(NOW), ...)
+  redis.call('HSET', key('job', id), line(record, state, reason))
   redis.call('EXPIRE', key('job', id), retain_s)
   redis.call('ZADD', key('ended'), stamp(NOW), id)
   redis.call('ZADD', key('outbox'), stamp(NOW), id)

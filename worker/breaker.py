@@ -1,0 +1,37 @@
+"""
+The breaker of each PBX, as the workers feed it and tell of it; its state and its rules live in the hopper.
+
+Closed: calls go. Open: after some failures in a row nobody dials that PBX for a while, and its jobs wait in their
+lanes without losing an attempt. Half open: one call or look goes as a probe; an answer closes the breaker, a
+failure opens it for longer.
+"""
+
+import structlog
+
+from worker.errors import AttemptFailed
+from worker.hopper import Hopper
+from worker.retries import until_redis_answers
+
+log = structlog.get_logger()
+
+
+def failed(hopper: Hopper, pbx: str, failure: AttemptFailed, *, by: str) -> None:
+    """
+    Count a PBX that could not be reached, or sent no answer.
+
+    Args:
+        hopper: Holds the breaker.
+        pbx: Name of the PBX.
+        failure: What happened.
+        by: The job that tried, or `look`.
+    """
+    seconds = until_redis_answers(hopper.unreachable, pbx, reason=str(failure), by=by)
+    if seconds is not None:
+        log.warning(
+            "breaker_opened", pbx=pbx, errno=failure.errno, error=failure.error, next_try_s=round(seconds, 1)
+        )
+
+
+def closed(pbx: str) -> None:
+    """Tell that an answer of the PBX closed its breaker."""
+    log.info("breaker_closed", pbx=pbx)

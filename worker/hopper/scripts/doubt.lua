@@ -1,0 +1,20 @@
+-- doubt: nobody can say from the attempt alone whether the phone rang; the PBX is to be looked at.
+-- KEYS[1] NS. ARGV: id, nonce, kind (lost_reply | said_failed | worker_lost), errno, error, longest time of the
+-- looking (s), shortest time between looks at one PBX (s).
+-- The job stays claimed, and its slot is free. Returns {'doubted'} or {'stale', state or 'gone'}.
+-- Twice: the second changes nothing, and so does a holder who comes after the sweeper had its claim in doubt, but for
+-- one who knows that the PBX said Failed: that may be tried again.
+local id, nonce, kind = ARGV[1], ARGV[2], ARGV[3]
+local record = read(id, 'nonce', 'pbx', 'extid', 'hold')
+if record.damage then
+  abandon(id, record.damage)
+  return { 'stale', 'damaged' }
+end
+if record.state ~= 'claimed' or record.nonce ~= nonce then return { 'stale', record.state or 'gone' } end
+redis.call('ZREM', key('claimed'), id)
+if not record.doubt then
+  doubt(id, record, kind, ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]))
+elseif kind ~= record.doubt and kind == 'said_failed' then
+  redis.call('HSET', key('job', id), 'doubt', kind, 'errno', ARGV[4], 'error', ARGV[5])
+end
+return { 'doubted' }
