@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from celery import Celery, states
 from celery.backends.redis import RedisBackend
+from kombu.exceptions import EncodeError
 
 from worker.errors import CallNotPlaced, CallOutcomeUnknown, CallWithdrawn
 from worker.hopper import Hopper
@@ -119,12 +120,32 @@ class Deliverer:
 
     def _deliver(self, news: Sequence[DialResult | _Event], dispatcher: Any) -> None:
         results = [item for item in news if isinstance(item, DialResult)]
-        store(self._app, results)
+        self._store(results)
         for item in news:
             for event in self._events_of(item) if isinstance(item, DialResult) else (item,):
                 dispatcher.send(event.type, uuid=event.job_id, timestamp=event.at, **event.fields)
         dispatcher.flush()
         self._hopper.delivered(results)
+
+    def _store(self, results: Sequence[DialResult]) -> None:
+        """Store a batch; one result that the backend will never take must not keep the others from it."""
+        try:
+            store(self._app, results)
+        except Exception as error:
+            if not _is_for_good(error):
+                raise
+            for result in results:
+                self._store_one(result)
+
+    def _store_one(self, result: DialResult) -> None:
+        try:
+            store(self._app, [result])
+        except Exception as error:
+            if not _is_for_good(error):
+                raise
+            reason = f"the results backend cannot take it ({type(error).__name__}); `outdial status` has it"
+            log.error("result_set_aside", job_id=result.job_id, error=type(error).__name__)
+            self._hopper.set_aside("result", reason, job_id=result.job_id)
 
     def _events_of(self, result: DialResult) -> list[_Event]:
         assert result.finished_at is not None, "only ended jobs come here"
@@ -185,6 +206,12 @@ def _store_placed_in_redis(backend: RedisBackend, placed: Sequence[DialResult]) 
                 pipe.set(key, meta)
             pipe.publish(key, meta)
         pipe.execute()
+
+
+def _is_for_good(error: Exception) -> bool:
+    """Whether a backend will refuse the same result again; anything else may be its own bad day."""
+    # DataError: SQLAlchemy's and redis-py's word for a value that cannot be stored.
+    return isinstance(error, EncodeError | TypeError | ValueError) or type(error).__name__ == "DataError"
 
 
 def _error_of(result: DialResult) -> CallNotPlaced:

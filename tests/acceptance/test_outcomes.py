@@ -16,8 +16,12 @@ NUMBER = "0205550143"
 @pytest.fixture(scope="module")
 def site(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("outcomes")
-    options = ("--extensions", "1000-1099", "--no-outbound", "1090", "--ring-s", "0.05", "--talk-s", "0.1")
-    with installation(folder, redis_server, "outcomes", hq=options) as site:
+    extensions = ("--extensions", "1000-1099", "--no-outbound", "1090")
+    hq = (*extensions, "--ring-s", "0.05", "--talk-s", "0.1")
+    # Calls that are up whenever somebody looks, and calls that are over before anybody can.
+    talkative = (*extensions, "--ring-s", "0.1", "--talk-s", "30")
+    brief = (*extensions, "--ring-s", "0", "--talk-s", "0")
+    with installation(folder, redis_server, "outcomes", hq=hq, talkative=talkative, brief=brief) as site:
         site.write_settings()
         # Nothing in the environment may come between worker and PBX.
         proxy = "http://127.0.0.1:9"
@@ -30,8 +34,8 @@ def pbx(site: Installation) -> SimulatedPbx:
     return site.pbxs["hq"]
 
 
-def dial(site: Installation, extid: str, **fields: Any) -> DialResult:
-    receipt = site.hopper.put(DialJob(extid=extid, outto=NUMBER, pbx="hq", **fields))
+def dial(site: Installation, extid: str, *, pbx: str = "hq", **fields: Any) -> DialResult:
+    receipt = site.hopper.put(DialJob(extid=extid, outto=NUMBER, pbx=pbx, **fields))
     return site.end_of(receipt.id)
 
 
@@ -97,29 +101,71 @@ def test_what_would_fail_again_is_not_tried_again(
     assert errno in str(raised.value)
 
 
+LOST_AFTER_THE_RING = [
+    ("1020", {"kind": "drop_after_ring"}, "reply_lost"),
+    ("1021", {"kind": "hang", "ring": True}, "no_reply"),
+    ("1022", {"kind": "http_status", "status": 502, "ring": True}, "http_502"),
+    ("1023", {"kind": "garbage", "ring": True}, "unreadable"),
+    ("1024", {"kind": "slow_body", "delay_s": 0.4}, "no_reply"),
+]
+
+
+@pytest.mark.parametrize(("extid", "rule", "errno"), LOST_AFTER_THE_RING)
+def test_a_call_whose_reply_was_lost_is_found_running(
+    site: Installation, extid: str, rule: dict[str, Any], errno: str
+) -> None:
+    talkative = site.pbxs["talkative"]
+    talkative.fault(**rule, extid=extid, times=None)
+    result = dial(site, extid, pbx="talkative", on_unknown="redial")
+
+    [ring] = talkative.rings(extid)
+    assert (result.state, result.callid, result.errno, result.attempts) == (JobState.PLACED, None, None, 1)
+    epoch, sequence = ring.callid.split(".")
+    assert result.outboundid == f"{epoch}.{int(sequence) + 1}"
+    assert errno in [moment.reason for moment in site.hopper.timeline(result.job_id)]
+    assert site.plain_celery().AsyncResult(result.job_id).get(timeout=10) == result.plain()
+
+
 @pytest.mark.parametrize(
     ("extid", "rule", "errno", "rings"),
     [
-        ("1020", {"kind": "drop_after_ring"}, "reply_lost", 1),
-        ("1021", {"kind": "drop_before_ring"}, "reply_lost", 0),
-        ("1022", {"kind": "hang", "ring": True}, "no_reply", 1),
-        ("1023", {"kind": "hang", "ring": False}, "no_reply", 0),
-        ("1024", {"kind": "http_status", "status": 502, "ring": True}, "http_502", 1),
-        ("1025", {"kind": "http_status", "status": 504, "ring": False}, "http_504", 0),
-        ("1026", {"kind": "garbage", "ring": True}, "unreadable", 1),
-        ("1027", {"kind": "slow_body", "delay_s": 0.4}, "no_reply", 1),
+        *((extid, rule, errno, 1) for extid, rule, errno in LOST_AFTER_THE_RING),
+        ("1025", {"kind": "drop_before_ring"}, "reply_lost", 0),
+        ("1026", {"kind": "hang", "ring": False}, "no_reply", 0),
+        ("1027", {"kind": "http_status", "status": 504, "ring": False}, "http_504", 0),
     ],
 )
-def test_a_lost_reply_ends_as_unknown_and_is_never_repeated(
-    site: Installation, pbx: SimulatedPbx, extid: str, rule: dict[str, Any], errno: str, rings: int
+def test_a_lost_reply_of_a_call_that_is_over_ends_as_unknown(
+    site: Installation, extid: str, rule: dict[str, Any], errno: str, rings: int
 ) -> None:
-    pbx.fault(**rule, extid=extid, times=None)
-    result = dial(site, extid)
+    brief = site.pbxs["brief"]
+    brief.fault(**rule, extid=extid, times=None)
+    result = dial(site, extid, pbx="brief")
 
     assert (result.state, result.errno, result.attempts) == (JobState.UNKNOWN, errno, 1)
-    assert len(pbx.rings(extid)) == rings
+    assert len(brief.rings(extid)) == rings
     with pytest.raises(CallOutcomeUnknown):
         site.plain_celery().AsyncResult(result.job_id).get(timeout=10)
+
+
+def test_a_redial_follows_only_where_nothing_was_seen(site: Installation) -> None:
+    brief = site.pbxs["brief"]
+    brief.fault(kind="drop_before_ring", extid="1050")
+    result = dial(site, "1050", pbx="brief", on_unknown="redial")
+    assert (result.state, result.attempts) == (JobState.PLACED, 2)
+    assert [ring.callid for ring in brief.rings("1050")] == [result.callid]
+
+    brief.control("extensions", {"extid": "1051", "status": "Busy"})
+    brief.fault(kind="drop_before_ring", extid="1051")
+    assert dial(site, "1051", pbx="brief", on_unknown="redial").state is JobState.UNKNOWN
+
+
+def test_a_call_that_a_person_made_meanwhile_is_not_adopted(site: Installation) -> None:
+    talkative = site.pbxs["talkative"]
+    talkative.dial_by_hand("1060", "0205550199")
+    talkative.fault(kind="drop_before_ring", extid="1060")
+    result = dial(site, "1060", pbx="talkative")
+    assert (result.state, result.outboundid, result.errno) == (JobState.UNKNOWN, None, "reply_lost")
 
 
 def test_a_delayed_reply_is_waited_for(site: Installation, pbx: SimulatedPbx) -> None:
