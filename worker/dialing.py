@@ -115,6 +115,9 @@ class Dialing:
                     return self._get_token(job_id, pbx)
                 case Ended():
                     self._tell_end(job_id)
+                case NotYours("gone"):
+                    log.warning("message_set_aside", job_id=job_id, reason="no such job")
+                    self._hopper.set_aside("message", "there is no job of this id (any more)", job_id=job_id)
                 case Back() | NotYours():
                     log.debug("not_claimed", job_id=job_id, answer=type(claim).__name__)
         except redis.RedisError as error:

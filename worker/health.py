@@ -13,6 +13,8 @@ from worker.settings import PbxSettings, Settings, redis_host
 
 # Clocks further apart than this make due times and logs confusing; nothing unsafe, for Redis's clock decides.
 _CLOCK_S = 2.0
+# Of what was set aside: the doctor's line stays readable.
+_NOTES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,31 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "workers", f"{len(slots)} alive with {sum(slots.values())} slots")
     else:
         yield Finding("warning", "workers", "none is running", "start `outdial worker`")
+    yield set_aside_finding(hopper)
     if KILL_SWITCH in hopper.paused():
         yield Finding("warning", "pause", "everything is paused", "`outdial resume --all` when dialing may go on")
+
+
+def set_aside_finding(hopper: Hopper) -> Finding:
+    """Return what to say of messages and records that could not be used."""
+    notes, now = hopper.set_aside_list(), hopper.now()
+    if not notes:
+        return Finding("ok", "set aside", "nothing")
+    newest = "; ".join(
+        f"{_ago(now - note.at)} a {note.what}{note.job_id and ' '}{note.job_id}: {note.reason}"
+        for note in notes[:_NOTES_SHOWN]
+    )
+    advice = "find out who else writes to this Redis (same database, queue or namespace); dialing goes on without"
+    return Finding(
+        "warning", "set aside", f"{hopper.set_aside_count()} could not be used; newest: {newest}", advice
+    )
+
+
+def _ago(seconds: float) -> str:
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:.0f} {unit} ago"
+    return f"{max(0, seconds):.0f} s ago"
 
 
 def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Iterator[Finding]:

@@ -1,7 +1,6 @@
 """All job records and lanes in Redis, and the Lua scripts that alone change them."""
 
 from worker.hopper.answers import (
-    Aside,
     Back,
     Barred,
     Claim,
@@ -18,6 +17,7 @@ from worker.hopper.answers import (
     Parked,
     PbxView,
     Receipt,
+    SetAside,
     Token,
     Wait,
 )
@@ -27,7 +27,6 @@ from worker.hopper.looking import KILL_SWITCH, timeline_of
 
 __all__ = [
     "KILL_SWITCH",
-    "Aside",
     "Back",
     "Barred",
     "Claim",
@@ -45,6 +44,7 @@ __all__ = [
     "Parked",
     "PbxView",
     "Receipt",
+    "SetAside",
     "Token",
     "Wait",
     "connect",

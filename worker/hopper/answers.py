@@ -125,16 +125,6 @@ class LookTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
-    """What nobody could work with: a message, a job's record or a result; `at` is unix seconds."""
-
-    at: float
-    what: str
-    id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Moment:
     """One line of a job's timeline; `at` is unix seconds."""
 
@@ -165,6 +155,21 @@ class Barred:
     """Nobody may log in for so many seconds."""
 
     seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """
+    A note that something could not be used.
+
+    `at` is unix seconds by Redis's clock; `what` is message, job or result; `job_id` is empty if none is known;
+    `reason` is a sentence without content.
+    """
+
+    at: float
+    what: str
+    job_id: str
     reason: str
 
 

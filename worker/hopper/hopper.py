@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Literal
 
 import redis
 
@@ -385,6 +386,19 @@ class Hopper(Looking):
             args += [result.job_id, repr(result.finished_at.timestamp() + 1e-5)]
         if args:
             self._scripts.run("delivered", *args)
+
+    def set_aside(self, what: Literal["message", "job", "result"], reason: str, *, job_id: str = "") -> None:
+        """
+        Note that something could not be used, for `outdial doctor`; nothing is moved or deleted by this.
+
+        Called again after a lost reply it makes a second note, which is acceptable.
+
+        Args:
+            what: What kind of thing.
+            reason: What is wrong with it, a sentence without anything of its content.
+            job_id: The job it belongs to, if that is known.
+        """
+        self._scripts.run("set_aside", what, job_id, reason)
 
     def heartbeat(self, worker: str, *, slots: int, ttl_s: float) -> int:
         """Say that *worker* lives with so many slots (0: it leaves); returns the slots of all."""

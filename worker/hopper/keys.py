@@ -59,11 +59,6 @@ class Keys:
         return f"{self.namespace}:paused"
 
     @property
-    def aside(self) -> str:
-        """List: what nobody could work with, as JSON."""
-        return f"{self.namespace}:aside"
-
-    @property
     def ended(self) -> str:
         """Sorted set: ended jobs by the time they ended."""
         return f"{self.namespace}:ended"
@@ -72,6 +67,16 @@ class Keys:
     def wake(self) -> str:
         """List: one token when a sleeping pacer should look again."""
         return f"{self.namespace}:wake"
+
+    @property
+    def aside(self) -> str:
+        """List: notes of what was set aside, newest first."""
+        return f"{self.namespace}:aside"
+
+    @property
+    def aside_count(self) -> str:
+        """String: how many were set aside, those no longer in the list included."""
+        return f"{self.namespace}:aside_count"
 
     @property
     def workers(self) -> str:

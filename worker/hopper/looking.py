@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from worker.hopper.answers import Aside, LaneView, Moment, PbxView
+from worker.hopper.answers import LaneView, Moment, PbxView, SetAside
 from worker.hopper.connection import Scripts
 from worker.hopper.keys import Keys
 from worker.jobs import DialResult, Priority
@@ -89,6 +89,15 @@ class Looking:
         """Return the paused PBXs; `*` stands for the kill switch."""
         return set(self._client.smembers(self.keys.paused))
 
+    def set_aside_list(self) -> list[SetAside]:
+        """Return the notes of what could not be used, newest first: at most 100, none older than the last week."""
+        notes = [json.loads(note) for note in self._client.lrange(self.keys.aside, 0, -1)]
+        return [SetAside(note["at"], note["what"], note["id"], note["reason"]) for note in notes]
+
+    def set_aside_count(self) -> int:
+        """Return how many were set aside, those no longer in the list included."""
+        return int(self._client.get(self.keys.aside_count) or 0)
+
     def workers_alive(self) -> dict[str, int]:
         """Return the slots of each worker that lives."""
         now = self.now()
@@ -109,10 +118,6 @@ class Looking:
         """Return what may hold a job back now, as `scripts/why.lua` lists it; empty if there is no job."""
         facts: dict[str, Any] = json.loads(self._scripts.run("why", job_id))
         return facts
-
-    def set_aside(self) -> list[Aside]:
-        """Return what nobody could work with, newest first; at most the last hundred."""
-        return [Aside(**json.loads(entry)) for entry in self._client.lrange(self.keys.aside, 0, -1)]
 
     def credentials_mark(self, pbx: str) -> str | None:
         """Return what tells the credentials in use from others; None before the first worker started."""

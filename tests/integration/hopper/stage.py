@@ -36,7 +36,6 @@ KEPT = {
     r":lines:[^:]+": "at most max_open_calls leases; the next look removes lapsed ones",
     r":known": "the names of the PBXs in the settings",
     r":looks": "one entry per PBX with a doubt; the next look removes it when there is none",
-    r":aside(_total)?": "at most a hundred entries for a person to look at, and how many there were",
     r":exts:[^:]+": "one lease per extension of the PBX, lapsed or not",
     r"\.dial": "Celery's queue; Celery takes its messages out",
 }

@@ -25,8 +25,8 @@
 --   NS:starved         string  the pacer stopped for want of room at this many released jobs
 --   NS:seq             string  counter: order of arrival within a lane
 --   NS:workers         hash    NAME -> "slots|alive until"
---   NS:aside           list    newest first: what nobody could work with, as JSON (see set_aside.lua)
---   NS:aside_total     string  how many of those there ever were
+--   NS:aside           list    newest first: notes of what could not be used, as JSON (see set_aside.lua)
+--   NS:aside_count     string  how many notes there were, those no longer kept included
 --
 -- A full server: a script whose first write is one that Redis refuses for want of memory (HSET, ZADD, SET, …) fails
 -- before any change; one whose first write is allowed (ZREM, HDEL, …) may do everything. Steps that lead to a call
@@ -269,23 +269,24 @@ local function leave_everything(id)
   end
 end
 
-local MOST_ASIDE = 100
+-- A note for the doctor; it says nothing of the content. Notes go a week after the last one.
+local MOST_NOTES, NOTES_KEPT_S = 100, 7 * 86400
 local function set_aside(what, id, reason)
-  local entry = { at = NOW, what = what, id = id, reason = reason }
-  redis.call('LPUSH', key('aside'), cjson.encode(entry))
-  redis.call('LTRIM', key('aside'), 0, MOST_ASIDE - 1)
-  redis.call('INCR', key('aside_total'))
+  redis.call('LPUSH', key('aside'), cjson.encode({ at = NOW, what = what, id = id, reason = reason }))
+  redis.call('LTRIM', key('aside'), 0, MOST_NOTES - 1)
+  redis.call('INCR', key('aside_count'))
+  redis.call('EXPIRE', key('aside'), NOTES_KEPT_S)
+  redis.call('EXPIRE', key('aside_count'), NOTES_KEPT_S)
 end
 
 -- A spoiled record holds nobody up: it leaves every list, is never dialed, and the doctor shows it for a week.
-local ABANDONED_FOR_S = 7 * 86400
 local function abandon(id, damage)
   leave_everything(id)
   if redis.call('TYPE', key('job', id)).ok == 'hash' then
     redis.call('HSET', key('job', id), 'state', 'failed', 'errno', 'damaged', 'error', damage,
       'finished_at', stamp(NOW))
   end
-  redis.call('EXPIRE', key('job', id), ABANDONED_FOR_S)
+  redis.call('EXPIRE', key('job', id), NOTES_KEPT_S)
   set_aside('job', id, damage)
 end
 
