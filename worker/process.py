@@ -14,7 +14,7 @@ from celery import Celery, bootsteps
 from celery.platforms import SecurityWarning
 from celery.worker.state import reserved_requests
 
-from worker import logs
+from worker import broker, logs
 from worker.app import build_app, dial_message
 from worker.dialing import Dialing
 from worker.errors import ConfigurationError
@@ -56,7 +56,9 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
     pbxs = Directory(hopper, settings)
     reconciler = Reconciler(hopper, settings, deliverer, pbxs)
     app.dialing = Dialing(hopper, settings, deliverer, pbxs, incarnation=incarnation, doubted=reconciler.wake)
-    pacer = Pacer(hopper, queue=settings.queue, message=dial_message(app), name=name, slots=concurrency)
+    message = dial_message(app)
+    broker.guard(app, hopper, message)
+    pacer = Pacer(hopper, queue=settings.queue, message=message, name=name, slots=concurrency)
     sweeper = Sweeper(hopper, deliverer)
     app.steps["worker"].add(_step(app, hopper, [pacer, sweeper, reconciler], deliverer))
     app.steps["consumer"].add(_NoRestore)
