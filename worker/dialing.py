@@ -42,6 +42,9 @@ class Outlet(Protocol):
     def parked(self, job_id: str, reason: str) -> None:
         """The job waits for another attempt."""
 
+    def let_go(self, job_id: str) -> None:
+        """What comes of the attempt will be told by somebody else."""
+
 
 class Dialing:
     """
@@ -164,6 +167,7 @@ class Dialing:
         kept = retries.until_redis_answers(
             self._hopper.doubt, attempt.job_id, attempt.nonce, kind, errno=failure.errno, error=failure.error
         )
+        self._outlet.let_go(attempt.job_id)
         if not kept:
             log.error("claim_lost", job_id=attempt.job_id, outcome="not known")
             return
@@ -202,6 +206,7 @@ class Dialing:
         )
         if parked is None:
             log.error("claim_lost", job_id=attempt.job_id, outcome="not_placed")
+            self._outlet.let_go(attempt.job_id)
             return None
         if parked.breaker_closed:
             breaker.closed(claim.pbx)
@@ -234,6 +239,7 @@ class Dialing:
         )
         if finished is None:
             log.error("claim_lost", job_id=attempt.job_id, outcome=state)
+            self._outlet.let_go(attempt.job_id)
             return
         if finished.breaker_closed:
             breaker.closed(claim.pbx)

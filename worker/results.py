@@ -81,6 +81,10 @@ class Deliverer:
         self._began.pop(job_id, None)
         self._news.put(_Event("task-retried", job_id, time.time(), {"exception": reason, "traceback": ""}))
 
+    def let_go(self, job_id: str) -> None:
+        """What comes of the attempt will be told by another worker's deliverer."""
+        self._began.pop(job_id, None)
+
     def ended(self, result: DialResult) -> None:
         """The job is over."""
         self._news.put(result)

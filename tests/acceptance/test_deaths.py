@@ -129,3 +129,26 @@ def test_a_duplicate_message_is_not_a_second_call(site: Installation) -> None:
         assert_kept(site, jobs)
     assert len(site.pbxs["hq"].rings()) == len(jobs)
     assert states(site, jobs) == {JobState.PLACED: len(jobs)}
+
+
+def test_the_calls_of_a_killed_worker_are_found_running(tmp_path: Path, namespace: str) -> None:
+    """With the settings as they come: nobody waits for the claims to die, for their supervisor saw the death."""
+    options = ("--extensions", "1000-1099", "--ring-s", "0.1", "--talk-s", "60", "--log-level", "warning")
+    with (
+        EmbeddedRedis(tmp_path / "redis") as server,
+        installation(tmp_path, server, namespace, hq=options) as site,
+    ):
+        site.write_settings(read_timeout_s=15, open_call_s=60)
+        # Their phones ring, and the replies come long after the worker's death.
+        site.pbxs["hq"].fault(kind="delay", delay_s=30, times=4)
+        jobs = put(site, 4)
+        with site.workers(processes=1, concurrency=4) as supervisor:
+            eventually(lambda: len(site.pbxs["hq"].rings()) == 4)
+            os.kill(processes_of(supervisor)[0], signal.SIGKILL)
+            results = [site.end_of(job, within_s=30) for job in jobs]
+
+        assert rung_twice(site.pbxs["hq"].rings()) == {}
+        assert {(result.state, result.callid) for result in results} == {(JobState.PLACED, None)}
+        assert all(result.outboundid for result in results)
+        reasons = [[moment.reason for moment in site.hopper.timeline(job)] for job in jobs]
+        assert all("worker_lost" in told for told in reasons)
