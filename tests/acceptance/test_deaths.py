@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from ops.embedded_redis import EmbeddedRedis
+from ops.installation import Installation, eventually, installation
 from ops.pbx_simulator import rung_twice
-from tests.acceptance.installation import Installation, eventually, installation
 from worker.jobs import DialJob, JobState
 
 OPTIONS = ("--extensions", "1000-1099", "--ring-s", "0.02", "--talk-s", "0.05", "--log-level", "warning")
 # Short, so that what a death leaves behind is cleaned up within the test.
-QUICK = ("[limits]", "attempt_deadline_s = 3", "claim_lease_s = 3.5", "claim_dead_s = 4", "release_ttl_s = 3")
+QUICK = {"attempt_deadline_s": 3, "claim_lease_s": 3.5, "claim_dead_s": 4, "release_ttl_s": 3}
 
 
 @pytest.fixture
@@ -25,9 +25,7 @@ def site(tmp_path: Path, namespace: str) -> Iterator[Installation]:
         EmbeddedRedis(tmp_path / "redis") as server,
         installation(tmp_path, server, namespace, hq=OPTIONS) as site,
     ):
-        site.write_settings()
-        lines = site.config.read_text().splitlines()
-        site.config.write_text("\n".join([*lines, *QUICK]))
+        site.write_settings(sections={"limits": QUICK})
         yield site
 
 

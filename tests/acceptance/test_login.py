@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ops.embedded_redis import EmbeddedRedis
-from tests.acceptance.installation import Installation, eventually, installation
+from ops.installation import Installation, eventually, installation
 from worker.jobs import DialJob, JobState
 
 OPTIONS = ("--extensions", "1000-1099", "--ring-s", "0.02", "--talk-s", "0.05")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ops.embedded_redis import EmbeddedRedis
-from tests.acceptance.installation import Installation, eventually, installation
+from ops.installation import Installation, eventually, installation
 
 PBXS = ("alpha", "beta", "gamma")
 ROWS = 600

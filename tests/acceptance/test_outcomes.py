@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ops.embedded_redis import EmbeddedRedis
-from tests.acceptance.installation import Installation, SimulatedPbx, eventually, installation
+from ops.installation import Installation, SimulatedPbx, eventually, installation
 from worker.errors import CallNotPlaced, CallOutcomeUnknown
 from worker.jobs import DialJob, DialResult, JobState
 

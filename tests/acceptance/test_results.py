@@ -12,7 +12,7 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from ops.children import child
 from ops.embedded_redis import EmbeddedRedis, free_port
-from tests.acceptance.installation import Installation, eventually, installation
+from ops.installation import Installation, eventually, installation
 from worker.errors import CallNotPlaced, CallOutcomeUnknown, CallWithdrawn
 from worker.jobs import DialJob
 

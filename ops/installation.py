@@ -1,11 +1,14 @@
-"""A whole installation for tests: simulated PBXs over HTTPS, settings, real worker processes."""
+"""
+A whole installation on one machine, for acceptance tests and the chaos suite: simulated PBXs over HTTPS, settings
+in a file, real worker processes.
+"""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from hashlib import md5
 from pathlib import Path
@@ -22,24 +25,37 @@ from worker.hopper import Hopper
 from worker.jobs import DialResult
 from worker.settings import Settings
 
-PASSWORD = "s1mulator-secret"
+PASSWORD = "s1mulator-secret"  # noqa: S105  of simulated PBXs alone
 
 T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T], *, within_s: float = 20.0) -> T:
-    """Return the first true answer of *look*; fail with the last one after *within_s*."""
+    """
+    Return the first true answer of *look*.
+
+    Raises:
+        TimeoutError: With the last answer, if none was true *within_s*.
+    """
     deadline = time.monotonic() + within_s
     while True:
         answer = look()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"still {answer!r} after {within_s} s"
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still {answer!r} after {within_s} s")
         time.sleep(0.02)
 
 
 class SimulatedPbx:
-    """One simulator process."""
+    """
+    One simulator process.
+
+    Args:
+        name: Of the PBX in the settings, and of its files.
+        folder: Where journal, log and certificate lie.
+        options: For `python -m ops.pbx_simulator`.
+    """
 
     def __init__(self, name: str, folder: Path, *options: str) -> None:
         self.name = name
@@ -50,6 +66,7 @@ class SimulatedPbx:
 
     @contextmanager
     def running(self) -> Iterator["SimulatedPbx"]:
+        """Run it for the length of the block; address and certificate are known from then on."""
         with self.log.open("a") as log, child(self._command, stdout=subprocess.PIPE, stderr=log) as process:
             assert process.stdout is not None
             listening = json.loads(process.stdout.readline())
@@ -59,9 +76,16 @@ class SimulatedPbx:
             yield self
 
     def rings(self, extid: str | None = None) -> list[Ring]:
+        """Return what rang, on one extension or on all."""
         return [ring for ring in read_journal(self.journal) if extid in (None, ring.extid)]
 
     def control(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """
+        Ask the control endpoint, by POST if there is a *body* (see `ops.pbx_simulator.control`).
+
+        Raises:
+            requests.RequestException: If the simulator does not answer, or refuses.
+        """
         return self._post(f"_control/{path}", body)
 
     def _post(self, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
@@ -70,7 +94,8 @@ class SimulatedPbx:
             session.trust_env = False
             url = f"{self.base_url}/{path}"
             reply = session.request("POST" if body is not None else "GET", url, json=body, verify=self.ca_file)
-        assert reply.ok, reply.text
+        if not reply.ok:
+            raise requests.HTTPError(reply.text)
         answer: dict[str, Any] = reply.json()
         return answer
 
@@ -82,11 +107,20 @@ class SimulatedPbx:
         assert self._post(path, {"extid": extid, "outto": outto})["status"] == "Success"
 
     def fault(self, **rule: Any) -> None:
+        """Let something go wrong, with the next dial unless *rule* says otherwise (see its `faults`)."""
         self.control("faults", {"times": 1, "resource": "dial_outbound"} | rule)
 
 
 class Installation:
-    """Settings in a file, and everything that runs by them."""
+    """
+    Settings in a file, and everything that runs by them.
+
+    Args:
+        folder: Where the settings file and the workers' log lie.
+        server: Holds the jobs in its database 0 and the results in its database 1.
+        namespace: Key prefix on that server.
+        pbxs: Running ones.
+    """
 
     def __init__(self, folder: Path, server: EmbeddedRedis, namespace: str, pbxs: Iterable[SimulatedPbx]) -> None:
         self.folder = folder
@@ -100,7 +134,22 @@ class Installation:
         self._celery: Celery | None = None
         self._hoppers: list[Hopper] = []
 
-    def write_settings(self, *more: str, tls: str = "ca_file", **pbx_limits: object) -> Settings:
+    def write_settings(
+        self,
+        *more: str,
+        tls: str = "ca_file",
+        sections: Mapping[str, Mapping[str, object]] | None = None,
+        **pbx_limits: object,
+    ) -> Settings:
+        """
+        Write the settings file, read it, and point `settings` and `hopper` at what it says.
+
+        Args:
+            more: Lines for the top of the file, ahead of the first section.
+            tls: How the PBXs' certificates are trusted: `ca_file` or `pin`.
+            sections: {section: {name: number}}; for `retry` on top of short waits.
+            pbx_limits: Numbers for every PBX, on top of limits that hold nothing up.
+        """
         limits: dict[str, object] = {"calls_per_second": 200, "burst": 20, "max_open_calls": 50}
         limits |= {"open_call_s": 0.25, "extension_rest_s": 0, "read_timeout_s": 1.5, "connect_timeout_s": 1}
         limits |= pbx_limits
@@ -121,8 +170,14 @@ class Installation:
                 trust,
                 *(f"{name} = {value}" for name, value in limits.items()),
             ]
-        lines += ["[retry]", "base_s = 0.05", "cap_s = 0.4"]
-        lines += ["[look]", "every_s = 0.1", "quiet_s = 0.3", "within_s = 0.5", "at_most_s = 3"]
+        quick: dict[str, dict[str, object]] = {
+            "retry": {"base_s": 0.05, "cap_s": 0.4},
+            "look": {"every_s": 0.1, "quiet_s": 0.3, "within_s": 0.5, "at_most_s": 3},
+        }
+        given = dict(sections or {})
+        for section in quick | given:
+            values = quick.get(section, {}) | dict(given.get(section, {}))
+            lines += [f"[{section}]", *(f"{name} = {value}" for name, value in values.items())]
         self.config.write_text("\n".join(lines))
         os.environ["TEST_PBX_PASSWORD"] = PASSWORD
         self.settings = Settings.load(self.config)
@@ -134,31 +189,45 @@ class Installation:
     def workers(
         self, *, processes: int = 1, concurrency: int = 8, **environment: str
     ) -> Iterator["subprocess.Popen[str]"]:
+        """Run `outdial worker` for the length of the block, which begins when all processes are ready."""
+        with self.supervisor(
+            self.worker_log, processes=processes, concurrency=concurrency, **environment
+        ) as started:
+            eventually(lambda: len(self.hopper.workers_alive()) == processes)
+            yield started
+
+    @contextmanager
+    def supervisor(
+        self, log_file: Path, *, processes: int, concurrency: int, **environment: str
+    ) -> Iterator["subprocess.Popen[str]"]:
+        """Run `outdial worker` with a log of its own, ready or not; several may run at once."""
         command = [sys.executable, "-m", "worker", "--config", str(self.config), "worker"]
         command += ["--processes", str(processes), "--concurrency", str(concurrency)]
-        with self.worker_log.open("a") as log:
-            started = child(command, stdout=log, stderr=log, env=self.environment | environment)
-            with started as supervisor:
-                eventually(lambda: len(self.hopper.workers_alive()) == processes)
-                yield supervisor
+        with (
+            log_file.open("a") as log,
+            child(command, stdout=log, stderr=log, env=self.environment | environment) as supervisor,
+        ):
+            yield supervisor
 
     def outdial_command(self) -> list[str]:
+        """Return how the `outdial` command is called with these settings."""
         return [sys.executable, "-m", "producers.cli", "--config", str(self.config)]
 
     def outdial(self, *arguments: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run the `outdial` command, with *text* as its input; its output and exit code are the caller's."""
         command = [*self.outdial_command(), *arguments]
         return subprocess.run(
             command, input=text, capture_output=True, text=True, env=self.environment, timeout=60, check=False
         )
 
     def plain_celery(self) -> Celery:
-        """A client that knows nothing of outdial; the same one each time, closed with the installation."""
+        """Return a client that knows nothing of outdial; the same one each time, closed with the installation."""
         if self._celery is None:
             self._celery = Celery(broker=self.server.url, backend=self.result_backend, set_as_current=False)
         return self._celery
 
     def close(self) -> None:
-        """Close the test's own connections; neither Celery nor redis-py does it by itself."""
+        """Close the connections of this process; neither Celery nor redis-py does it by itself."""
         for hopper in self._hoppers:
             hopper.client.close()
         if self._celery is not None:
@@ -168,9 +237,15 @@ class Installation:
             self._celery.close()
 
     def end_of(self, job_id: str, *, within_s: float = 20.0) -> DialResult:
+        """
+        Return what came of a job.
+
+        Raises:
+            TimeoutError: If it has not ended *within_s*, or there is no such job.
+        """
         result = self.hopper.wait_for_end(job_id, within_s)
-        assert result is not None
-        assert result.state.is_final, f"{result.state} after {within_s} s"
+        if result is None or not result.state.is_final:
+            raise TimeoutError(f"{result.state if result else 'gone'} after {within_s} s")
         return result
 
 
