@@ -17,6 +17,6 @@ the code.
 
 from __future__ import annotations
 
-from ops.pbx_simulator.journal import Ring, read_journal, rung_twice
+from ops.pbx_simulator.journal import Hit, Ring, read_hits, read_journal, rung_twice
 
-__all__ = ["Ring", "read_journal", "rung_twice"]
+__all__ = ["Hit", "Ring", "read_hits", "read_journal", "rung_twice"]

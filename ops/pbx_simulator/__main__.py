@@ -41,6 +41,7 @@ SECONDS = click.FloatRange(min=0)
 @click.option("--port", type=click.IntRange(0, 65535), required=True, help="Port; 0 picks a free one.")
 @click.option("--cert-dir", type=click.Path(path_type=Path, file_okay=False), help="Keeps the certificate.")
 @click.option("--journal", type=click.Path(path_type=Path, dir_okay=False), required=True, help="What rang.")
+@click.option("--hits", type=click.Path(path_type=Path, dir_okay=False), help="Requests faults acted on.")
 @click.option("--events-to", metavar="URL", help="Push events here; default: the url a login gives, if any.")
 @click.option("--faults", "faults_file", type=click.Path(path_type=Path), help="JSON list of fault rules.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -67,6 +68,7 @@ def command(
     port: int,
     cert_dir: Path | None,
     journal: Path,
+    hits: Path | None,
     events_to: str | None,
     faults_file: Path | None,
     host: str,
@@ -100,6 +102,7 @@ def command(
         _check_known(option, named, extensions)
     options = SimulatorOptions(
         journal=journal,
+        hits=hits,
         cert_dir=None if plain_http else cert_dir,
         host=host,
         port=port,
@@ -150,7 +153,8 @@ async def _run(options: SimulatorOptions) -> None:
     try:
         simulator = Simulator(options)
     except OSError as exc:
-        what = "--journal" if str(exc.filename) == str(options.journal) else "--cert-dir"
+        files = {str(options.journal): "--journal", str(options.hits): "--hits"}
+        what = files.get(str(exc.filename), "--cert-dir")
         raise click.UsageError(f"{what}: {exc.filename} cannot be written ({exc.strerror})") from exc
     try:
         simulator.open()

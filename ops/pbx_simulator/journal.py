@@ -5,6 +5,10 @@ NDJSON, one line for each phone that started to ring, appended and handed to the
 is sent, so that a lost reply never hides a ring:
 
     {"t":1495710387.412,"extid":"1002","outto":"41000","callid":"1495710387.333"}
+
+Beside it, if asked for, the same for the requests that faults acted on:
+
+    {"t":1495710387.411,"kind":"drop_after_ring","resource":"dial_outbound","extid":"1002","outto":"41000"}
 """
 
 from __future__ import annotations
@@ -35,9 +39,29 @@ class Ring:
     callid: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """
+    One request that a fault acted on.
+
+    Attributes:
+        t: When it came, Unix seconds.
+        kind: Of the fault.
+        resource: What was asked for.
+        extid: The extension it was about, None for no extension.
+        outto: The number, None for none.
+    """
+
+    t: float
+    kind: str
+    resource: str
+    extid: str | None
+    outto: str | None
+
+
 class Journal:
     """
-    Append-only writer of rings.
+    Append-only writer of rings, or of hits.
 
     A kill at any point leaves whole lines: each is one write(2) to a descriptor opened with O_APPEND, so several
     simulators may even share a file. Nothing is fsynced: the journal must outlive this process, not the machine.
@@ -48,9 +72,9 @@ class Journal:
         # Numbers are personal data: readable by the owner alone.
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def write(self, ring: Ring) -> None:
-        """Append *ring*; on return the line is in the kernel's hands."""
-        os.write(self._fd, json.dumps(asdict(ring), separators=(",", ":")).encode() + b"\n")
+    def write(self, line: Ring | Hit) -> None:
+        """Append *line*; on return it is in the kernel's hands."""
+        os.write(self._fd, json.dumps(asdict(line), separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file."""
@@ -67,9 +91,18 @@ def read_journal(path: str | Path) -> list[Ring]:
         FileNotFoundError: If there is no journal there.
         ValueError: If a line is not a ring; names the file and line.
     """
-    text = Path(path).read_text(encoding="utf-8")
-    whole_lines = text[: text.rfind("\n") + 1].splitlines()
-    return [_ring(line, where=f"{path}, line {number}") for number, line in enumerate(whole_lines, start=1)]
+    return [_ring(line, where=where) for where, line in _whole_lines(Path(path))]
+
+
+def read_hits(path: str | Path) -> list[Hit]:
+    """
+    Return every request that a fault acted on, oldest first.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line is not a hit.
+    """
+    return [Hit(**json.loads(line)) for _, line in _whole_lines(Path(path))]
 
 
 def rung_twice(
@@ -88,6 +121,13 @@ def rung_twice(
     limits = allowed or {}
     counts = Counter((ring.extid, ring.outto) for ring in rings)
     return {pair: count for pair, count in counts.items() if count > limits.get(pair, 1)}
+
+
+def _whole_lines(path: Path) -> list[tuple[str, str]]:
+    """Return (file and line number, text) of the lines that are written to their end."""
+    text = path.read_text(encoding="utf-8")
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    return [(f"{path}, line {number}", line) for number, line in enumerate(lines, start=1)]
 
 
 def _ring(line: str, *, where: str) -> Ring:

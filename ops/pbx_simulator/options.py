@@ -15,6 +15,7 @@ class SimulatorOptions:
     Settings of one run; the command's options bear the same names.
 
     Attributes:
+        hits: Where to write the requests that faults acted on; None for nowhere.
         port: 0 picks a free one.
         cert_dir: Where the certificate is kept; None serves plain HTTP.
         extensions: Every extension there is, in order; all others answer 10006.
@@ -25,6 +26,7 @@ class SimulatorOptions:
     """
 
     journal: Path
+    hits: Path | None = None
     cert_dir: Path | None
     host: str = "127.0.0.1"
     port: int = 0

@@ -19,7 +19,7 @@ from ops.pbx_simulator.certificate import Certificate, keep_certificate
 from ops.pbx_simulator.control import CONTROL_ROUTES
 from ops.pbx_simulator.events import EventPusher, EventWording
 from ops.pbx_simulator.faults import FaultBook
-from ops.pbx_simulator.journal import Journal
+from ops.pbx_simulator.journal import Hit, Journal
 from ops.pbx_simulator.misbehaviour import Exchange, finish_json, reset
 from ops.pbx_simulator.options import SimulatorOptions
 from ops.pbx_simulator.pbx import ApiRequest, Pbx, parse_request
@@ -59,6 +59,7 @@ class Simulator:
         self.faults = FaultBook(list(options.faults), roll=random.Random(options.seed).random)
         self.pusher = EventPusher(options.events_to)
         self.journal = Journal(options.journal)
+        self.hits = Journal(options.hits) if options.hits else None
         self.certificate: Certificate | None = (
             keep_certificate(options.cert_dir, host=options.host) if options.cert_dir else None
         )
@@ -154,6 +155,8 @@ class Simulator:
             self._wake.cancel()
         self.pusher.close()
         self.journal.close()
+        if self.hits is not None:
+            self.hits.close()
 
     def dial_began(self) -> None:
         """Count a dial request whose reply is not sent yet."""
@@ -286,6 +289,9 @@ class ApiHandler(RequestHandler):
             finish_json(self, simulator.answer(request))
             return
         LOG.info("fault kind=%s resource=%s", rule.kind, request.resource)
+        if simulator.hits is not None:
+            hit = Hit(time.time(), rule.kind, request.resource, extid=request.extid, outto=request.outto)
+            simulator.hits.write(hit)
         exchange = Exchange(self, rule=rule, perform=lambda: simulator.answer(request), simulation=simulator)
         await exchange.misbehave()
 

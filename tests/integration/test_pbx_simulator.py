@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import requests
 
-from ops.pbx_simulator import Ring, read_journal, rung_twice
+from ops.pbx_simulator import Ring, read_hits, read_journal, rung_twice
 from ops.pbx_simulator.__main__ import main
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -442,6 +442,23 @@ def test_reply_is_spoiled_and_the_journal_tells_the_truth(
     assert reply.status_code == status
     assert reply.content.startswith(start_of_body)
     assert len(pbx.rings()) == ring
+
+
+def test_requests_that_faults_acted_on_are_listed(start_pbx: StartPbx, tmp_path: Path) -> None:
+    hits = tmp_path / "hits"
+    pbx = start_pbx("--hits", str(hits))
+    pbx.login()
+    pbx.dial("1001")
+    pbx.fault("http_status", status=502)
+    pbx.post("extension/dial_outbound", {"extid": "1002", "outto": "41000"})
+    pbx.fault("garbage", resource="outbound/query")
+    pbx.post("outbound/query")
+    seen = [(hit.kind, hit.resource, hit.extid, hit.outto) for hit in read_hits(hits)]
+    assert seen == [
+        ("http_status", "dial_outbound", "1002", "41000"),
+        ("garbage", "outbound/query", None, None),
+    ]
+    assert oct(hits.stat().st_mode & 0o777) == "0o600"
 
 
 def test_delayed_and_dripped_replies_are_whole_in_the_end(pbx: RunningPbx) -> None:
