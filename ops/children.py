@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # prctl(2), Linux only
@@ -51,3 +52,18 @@ def child(command: list[str], *, grace_s: float = 40, **options: Any) -> Iterato
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the ids of a process's own children, dead ones that nobody reaped included; Linux only."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in children.split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process, ours or not, still runs; one that only waits to be reaped does not. Linux only."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"

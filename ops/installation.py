@@ -20,7 +20,7 @@ from celery.backends.redis import RedisBackend
 
 from ops.children import child
 from ops.embedded_redis import EmbeddedRedis
-from ops.pbx_simulator import Ring, read_journal
+from ops.pbx_simulator import Hit, Ring, read_hits, read_journal
 from worker.hopper import Hopper
 from worker.jobs import DialResult
 from worker.settings import Settings
@@ -60,9 +60,11 @@ class SimulatedPbx:
     def __init__(self, name: str, folder: Path, *options: str) -> None:
         self.name = name
         self.journal = folder / f"{name}.journal"
+        self.hits_file = folder / f"{name}.hits"
         self.log = folder / f"{name}.log"
         self._command = [sys.executable, "-m", "ops.pbx_simulator", "--port", "0", "--password", PASSWORD]
-        self._command += ["--cert-dir", str(folder / f"{name}.tls"), "--journal", str(self.journal), *options]
+        self._command += ["--cert-dir", str(folder / f"{name}.tls"), "--journal", str(self.journal)]
+        self._command += ["--hits", str(self.hits_file), *options]
 
     @contextmanager
     def running(self) -> Iterator["SimulatedPbx"]:
@@ -79,6 +81,10 @@ class SimulatedPbx:
         """Return what rang, on one extension or on all."""
         return [ring for ring in read_journal(self.journal) if extid in (None, ring.extid)]
 
+    def hits(self) -> list[Hit]:
+        """Return the requests that faults acted on."""
+        return read_hits(self.hits_file)
+
     def control(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """
         Ask the control endpoint, by POST if there is a *body* (see `ops.pbx_simulator.control`).
@@ -86,29 +92,32 @@ class SimulatedPbx:
         Raises:
             requests.RequestException: If the simulator does not answer, or refuses.
         """
-        return self._post(f"_control/{path}", body)
+        return self._request("POST" if body is not None else "GET", f"_control/{path}", body)
 
-    def _post(self, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        """POST, or GET where there is no body."""
-        with requests.Session() as session:
-            session.trust_env = False
-            url = f"{self.base_url}/{path}"
-            reply = session.request("POST" if body is not None else "GET", url, json=body, verify=self.ca_file)
-        if not reply.ok:
-            raise requests.HTTPError(reply.text)
-        answer: dict[str, Any] = reply.json()
-        return answer
+    def heal(self) -> None:
+        """Drop all fault rules."""
+        self._request("DELETE", "_control/faults", None)
 
     def dial_by_hand(self, extid: str, outto: str) -> None:
         """Begin a call that is none of ours, as somebody at that phone would."""
         password = md5(PASSWORD.encode(), usedforsecurity=False).hexdigest()
-        login = self._post("api/v1.0.0/login", {"username": "api", "password": password, "port": "8260"})
+        login = self._request("POST", "api/v1.0.0/login", {"username": "api", "password": password, "port": "8260"})
         path = f"api/v1.0.0/extension/dial_outbound?token={login['token']}"
-        assert self._post(path, {"extid": extid, "outto": outto})["status"] == "Success"
+        assert self._request("POST", path, {"extid": extid, "outto": outto})["status"] == "Success"
 
     def fault(self, **rule: Any) -> None:
         """Let something go wrong, with the next dial unless *rule* says otherwise (see its `faults`)."""
         self.control("faults", {"times": 1, "resource": "dial_outbound"} | rule)
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        with requests.Session() as session:
+            session.trust_env = False
+            url = f"{self.base_url}/{path}"
+            reply = session.request(method, url, json=body, verify=self.ca_file, timeout=10)
+        if not reply.ok:
+            raise requests.HTTPError(reply.text)
+        answer: dict[str, Any] = reply.json()
+        return answer
 
 
 class Installation:

@@ -2,13 +2,13 @@
 
 import os
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ops.children import children_of, is_running
 from ops.embedded_redis import EmbeddedRedis
 from ops.installation import Installation, eventually, installation
 from ops.pbx_simulator import rung_twice
@@ -32,11 +32,6 @@ def site(tmp_path: Path, namespace: str) -> Iterator[Installation]:
 def put(site: Installation, count: int) -> list[str]:
     jobs = [DialJob(extid=str(1000 + n % 100), outto=f"02055501{n:03d}", pbx="hq") for n in range(count)]
     return [receipt.id for receipt in site.hopper.put_many(jobs) if not isinstance(receipt, Exception)]
-
-
-def processes_of(supervisor: "subprocess.Popen[str]") -> list[int]:
-    children = Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text()
-    return [int(pid) for pid in children.split()]
 
 
 def states(site: Installation, jobs: list[str]) -> Counter[JobState]:
@@ -71,7 +66,7 @@ def test_a_killed_worker_is_replaced_and_its_jobs_come_to_an_end(site: Installat
     with site.workers(processes=2, concurrency=8) as supervisor:
         for wanted in (40, 120):
             eventually(lambda wanted=wanted: states(site, jobs)[JobState.PLACED] > wanted)
-            os.kill(processes_of(supervisor)[0], signal.SIGKILL)
+            os.kill(children_of(supervisor.pid)[0], signal.SIGKILL)
         assert_kept(site, jobs)
     assert states(site, jobs)[JobState.UNKNOWN] <= 16
     unknown = [result for result in site.hopper.results(jobs) if result.state is JobState.UNKNOWN]
@@ -82,9 +77,9 @@ def test_a_killed_supervisor_takes_its_workers_with_it(site: Installation) -> No
     jobs = put(site, 100)
     with site.workers(processes=2, concurrency=4) as supervisor:
         eventually(lambda: states(site, jobs)[JobState.PLACED] > 5)
-        workers = processes_of(supervisor)
+        workers = children_of(supervisor.pid)
         supervisor.kill()
-        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), within_s=30)
+        eventually(lambda: not any(is_running(pid) for pid in workers), within_s=30)
     with site.workers():
         assert_kept(site, jobs)
 
@@ -93,7 +88,7 @@ def test_a_frozen_worker_rings_nobody_twice_when_it_thaws(site: Installation) ->
     jobs = put(site, 200)
     with site.workers(processes=2, concurrency=8) as supervisor:
         eventually(lambda: states(site, jobs)[JobState.PLACED] > 20)
-        frozen = processes_of(supervisor)[0]
+        frozen = children_of(supervisor.pid)[0]
         os.kill(frozen, signal.SIGSTOP)
         try:
             eventually(
