@@ -1,0 +1,53 @@
+"""Faults of the Redis server."""
+
+import os
+import random
+import signal
+from typing import Final
+
+from ops.chaos.faults.fault import Fault, Struck
+from ops.chaos.site import Site
+
+_PARTS: Final = ("redis",)
+
+
+def kill_redis(site: Site, part: str, dice: random.Random) -> None:  # noqa: ARG001
+    """
+    SIGKILL, and a new process on the same files.
+
+    With `appendfsync everysec` nothing is lost by that: what was answered had been handed to the kernel. Only a
+    machine that loses power can lose the last second, and no process can act that.
+    """
+    site.server.end_process(kill=True)
+    site.rest(dice.uniform(0.2, 2))
+    site.server.start()
+
+
+def freeze_redis(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
+    """SIGSTOP: connections stay open and nothing is answered, as with a swapping or forking server."""
+    pid, seconds = site.server.pid, dice.uniform(1, 4)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        site.rest(seconds)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    return Struck(f"{seconds:.1f} s")
+
+
+def flush_scripts(site: Site, part: str, dice: random.Random) -> None:  # noqa: ARG001
+    """The server forgets every script."""
+    site.client.script_flush()
+
+
+def cut_connections(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
+    """Every client loses its connection."""
+    cut = site.client.client_kill_filter(_type="normal", skipme=True)
+    return Struck(f"{cut} connections")
+
+
+FAULTS: Final = {
+    "redis killed": Fault(kill_redis, _PARTS, 2, stops_dialing=True, spoils=True),
+    "redis frozen": Fault(freeze_redis, _PARTS, 3, stops_dialing=True, spoils=True),
+    "scripts flushed": Fault(flush_scripts, _PARTS, 0.1, weight=1.5),
+    "redis connections cut": Fault(cut_connections, _PARTS, 0.1, weight=2),
+}

@@ -1,0 +1,87 @@
+"""Faults of worker processes and their supervisors."""
+
+import os
+import random
+import signal
+from typing import Final
+
+from ops.chaos.crew import Crew, worker_name
+from ops.chaos.faults.fault import Fault, Missed, Struck
+from ops.chaos.site import CLAIM_DEAD_S, CREWS, Site
+
+
+def _one_worker(crew: Crew, dice: random.Random) -> int:
+    workers = crew.workers()
+    if not workers:
+        raise Missed("no worker runs")
+    return dice.choice(workers)
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        raise Missed("the worker was gone") from None
+
+
+def kill_worker(site: Site, part: str, dice: random.Random) -> Struck:
+    """SIGKILL, in the middle of whatever it does."""
+    pid = _one_worker(site.crews[part], dice)
+    name = worker_name(pid)
+    _send(pid, signal.SIGKILL)
+    return Struck(name, killed=(name,))
+
+
+def freeze_and_kill_worker(site: Site, part: str, dice: random.Random) -> Struck:
+    """A process that hangs until somebody kills it."""
+    pid = _one_worker(site.crews[part], dice)
+    name = worker_name(pid)
+    _send(pid, signal.SIGSTOP)
+    site.rest(dice.uniform(0.5, CLAIM_DEAD_S + 1))
+    _send(pid, signal.SIGKILL)
+    return Struck(name, killed=(name,))
+
+
+def freeze_and_thaw_worker(site: Site, part: str, dice: random.Random) -> Struck:
+    """A process that comes back when its claims have long been given up, as from a paused machine."""
+    pid = _one_worker(site.crews[part], dice)
+    _send(pid, signal.SIGSTOP)
+    try:
+        site.rest(CLAIM_DEAD_S + dice.uniform(1, 3))
+    finally:
+        _send(pid, signal.SIGCONT)
+    return Struck(worker_name(pid))
+
+
+def freeze_worker_briefly(site: Site, part: str, dice: random.Random) -> Struck:
+    """A process that comes back while its claims are still its own, or only just not."""
+    pid = _one_worker(site.crews[part], dice)
+    _send(pid, signal.SIGSTOP)
+    try:
+        site.rest(dice.uniform(1, CLAIM_DEAD_S))
+    finally:
+        _send(pid, signal.SIGCONT)
+    return Struck(worker_name(pid))
+
+
+def restart_crew(site: Site, part: str, dice: random.Random) -> None:  # noqa: ARG001
+    """A rolling restart, as for a new version: one host after the other."""
+    site.crews[part].stop()
+    site.crews[part].start()
+
+
+def kill_supervisor(site: Site, part: str, dice: random.Random) -> None:
+    """The supervisor dies alone; its workers notice and stop, and somebody starts it again."""
+    site.crews[part].kill_supervisor()
+    site.rest(dice.uniform(0, 1))
+    site.crews[part].start()
+
+
+FAULTS: Final = {
+    "worker killed": Fault(kill_worker, CREWS, 2, weight=4, spoils=True),
+    "worker frozen, killed": Fault(freeze_and_kill_worker, CREWS, 6, weight=1.5, spoils=True),
+    "worker frozen, thawed late": Fault(freeze_and_thaw_worker, CREWS, 9, weight=1.5, spoils=True),
+    "worker frozen, thawed": Fault(freeze_worker_briefly, CREWS, 5, spoils=True),
+    "rolling restart": Fault(restart_crew, CREWS, 6),
+    "supervisor killed": Fault(kill_supervisor, CREWS, 8),
+}
