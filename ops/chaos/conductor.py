@@ -6,6 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import redis
+import requests
+
 from ops.chaos.faults import Fault, Missed, Struck
 from ops.chaos.plan import Deed, Planned
 from ops.chaos.site import Site
@@ -63,4 +66,8 @@ class Conductor:
                 deed = Deed(planned.kind, planned.part, began_at, time.time(), struck.note, killed=struck.killed)
             except Missed as missed:
                 deed = Deed(planned.kind, planned.part, began_at, time.time(), str(missed), missed=True)
+            except (redis.RedisError, requests.RequestException) as error:
+                # Another fault has the server or the PBX just now.
+                note = type(error).__name__
+                deed = Deed(planned.kind, planned.part, began_at, time.time(), note, missed=True)
             self.deeds.append(deed)

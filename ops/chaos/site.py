@@ -1,10 +1,11 @@
 """The parts of one run: server, PBXs, proxies between them and the workers, and the crews."""
 
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import redis
@@ -28,7 +29,7 @@ CALL_S: Final = RING_S + TALK_S
 # Short, so that five minutes hold many deaths, and in the order that keeps a call from ringing twice.
 LIMITS: Final = {"attempt_deadline_s": 4, "claim_lease_s": 5, "claim_dead_s": 6, "release_ttl_s": 5}
 CLAIM_DEAD_S: Final = float(LIMITS["claim_dead_s"])
-_PBX_LIMITS: Final = {
+_PBX_LIMITS: Final[dict[str, Any]] = {
     "calls_per_second": 15,
     "burst": 2,
     "max_open_calls": 200,
@@ -37,7 +38,7 @@ _PBX_LIMITS: Final = {
     "connect_timeout_s": 1,
     "read_timeout_s": 2,
 }
-_SECTIONS: Final = {
+_SECTIONS: Final[Mapping[str, Mapping[str, object]]] = {
     "limits": LIMITS,
     "worker": {"stop_grace_s": 8},
     "retry": {"max_attempts": 8, "base_s": 0.2, "cap_s": 2, "look_after_s": 0.5},
