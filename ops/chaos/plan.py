@@ -57,7 +57,8 @@ class Deed:
 
 def make_plan(seed: int, kinds: Mapping[str, Kind], *, seconds: float, per_minute: float) -> list[Planned]:
     """
-    Return the faults of one run, by time. Every kind comes once before any comes often.
+    Return the faults of one run, by time. Every kind comes at least once, if there is time for
+    twice as many.
 
     Args:
         seed: The same one gives the same plan.
@@ -81,9 +82,11 @@ def make_plan(seed: int, kinds: Mapping[str, Kind], *, seconds: float, per_minut
 
 
 def _sequence(kinds: Mapping[str, Kind], count: int, dice: random.Random) -> list[str]:
-    once = _shuffled(sorted(kinds), dice)
-    weights = [kinds[kind].weight for kind in once]
-    return [*once, *dice.choices(once, weights, k=max(0, count - len(once)))][:count]
+    """Different kinds for half of the room, or all of them, and for the rest whatever the weights say."""
+    names = sorted(kinds)
+    once = _shuffled(names, dice)[: (count + 1) // 2]
+    often = dice.choices(names, [kinds[kind].weight for kind in names], k=count - len(once))
+    return _shuffled([*once, *often], dice)
 
 
 def _shuffled(items: Sequence[str], dice: random.Random) -> list[str]:

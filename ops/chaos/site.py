@@ -26,6 +26,8 @@ PBXS: Final = tuple(EXTENSIONS)
 PRODUCER: Final = "producer"
 RING_S, TALK_S = 1.0, 6.0
 CALL_S: Final = RING_S + TALK_S
+# A real PBX takes its time to answer a dial; so that deaths meet calls under way, this one does too.
+_ANSWER_S = 1.0
 # Short, so that five minutes hold many deaths, and in the order that keeps a call from ringing twice.
 LIMITS: Final = {"attempt_deadline_s": 4, "claim_lease_s": 5, "claim_dead_s": 6, "release_ttl_s": 5}
 CLAIM_DEAD_S: Final = float(LIMITS["claim_dead_s"])
@@ -41,7 +43,8 @@ _PBX_LIMITS: Final[dict[str, Any]] = {
 _SECTIONS: Final[Mapping[str, Mapping[str, object]]] = {
     "limits": LIMITS,
     "worker": {"stop_grace_s": 8},
-    "retry": {"max_attempts": 8, "base_s": 0.2, "cap_s": 2, "look_after_s": 0.5},
+    "retry": {"max_attempts": 8, "base_s": 0.2, "cap_s": 2},
+    "look": {"every_s": 0.5, "quiet_s": 1.5, "within_s": 3, "at_most_s": 12},
 }
 
 
@@ -156,4 +159,4 @@ class Site:
 def _simulator_options(pbx: str) -> tuple[str, ...]:
     extensions = EXTENSIONS[pbx]
     options = ["--extensions", f"{extensions[0]}-{extensions[-1]}", "--log-level", "warning"]
-    return (*options, "--ring-s", str(RING_S), "--talk-s", str(TALK_S))
+    return (*options, "--ring-s", str(RING_S), "--talk-s", str(TALK_S), "--answer-s", str(_ANSWER_S))

@@ -54,6 +54,7 @@ SECONDS = click.FloatRange(min=0)
 @click.option("--no-outbound", type=EXTENSIONS, default="", help="Extensions that answer 100024.")
 @click.option("--ring-s", type=SECONDS, default=0.3, show_default=True, help="From ringing to answered.")
 @click.option("--talk-s", type=SECONDS, default=1.0, show_default=True, help="From answered to ended.")
+@click.option("--answer-s", type=SECONDS, default=0.0, show_default=True, help="Longest time to reply to a dial.")
 @click.option("--busy-errno", default="", help="Code for dialing a busy extension; default: Success, no ring.")
 @click.option("--token-life-s", type=SECONDS, default=1800.0, show_default=True, help="Unused token's life.")
 @click.option("--login-lock-s", type=SECONDS, default=600.0, show_default=True, help="Lock after 5 wrong.")
@@ -81,6 +82,7 @@ def command(
     no_outbound: tuple[str, ...],
     ring_s: float,
     talk_s: float,
+    answer_s: float,
     busy_errno: str,
     token_life_s: float,
     login_lock_s: float,
@@ -114,6 +116,7 @@ def command(
         no_outbound=no_outbound,
         ring_s=ring_s,
         talk_s=talk_s,
+        answer_s=answer_s,
         busy_errno=busy_errno,
         token_life_s=token_life_s,
         login_lock_s=login_lock_s,

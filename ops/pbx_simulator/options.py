@@ -20,6 +20,7 @@ class SimulatorOptions:
         cert_dir: Where the certificate is kept; None serves plain HTTP.
         extensions: Every extension there is, in order; all others answer 10006.
         events_to: Fixed address for events; None pushes to the `url` given at login, if any.
+        answer_s: Replies to dials come after a random time of up to so many seconds, the ring at once.
         busy_errno: Code for dialing a busy extension; empty for Success without a ring.
         utc_offset_h: The PBX's time zone.
         seed: For faults with a probability; None for a different run each time.
@@ -38,6 +39,7 @@ class SimulatorOptions:
     no_outbound: tuple[str, ...] = ()
     ring_s: float = 0.3
     talk_s: float = 1.0
+    answer_s: float = 0.0
     busy_errno: str = ""
     token_life_s: float = 1800.0
     login_lock_s: float = 600.0

@@ -47,6 +47,7 @@ class Simulator:
         options: As given at start.
 
     Attributes:
+        roll: Returns a number in [0, 1).
         requests: Requests by resource name.
         restarts: How often it went down and came back.
 
@@ -56,7 +57,8 @@ class Simulator:
 
     def __init__(self, options: SimulatorOptions) -> None:
         self.options = options
-        self.faults = FaultBook(list(options.faults), roll=random.Random(options.seed).random)
+        self.roll = random.Random(options.seed).random
+        self.faults = FaultBook(list(options.faults), roll=self.roll)
         self.pusher = EventPusher(options.events_to)
         self.journal = Journal(options.journal)
         self.hits = Journal(options.hits) if options.hits else None
@@ -286,7 +288,10 @@ class ApiHandler(RequestHandler):
         if len(simulator.faults):
             rule = simulator.faults.pick(request.resource, extid=request.extid, outto=request.outto)
         if rule is None:
-            finish_json(self, simulator.answer(request))
+            body = simulator.answer(request)
+            if request.resource == DIAL and simulator.options.answer_s:
+                await asyncio.sleep(simulator.roll() * simulator.options.answer_s)
+            finish_json(self, body)
             return
         LOG.info("fault kind=%s resource=%s", rule.kind, request.resource)
         if simulator.hits is not None:

@@ -78,10 +78,10 @@ def kill_supervisor(site: Site, part: str, dice: random.Random) -> None:
 
 
 FAULTS: Final = {
-    "worker killed": Fault(kill_worker, CREWS, 2, weight=4, spoils=True),
-    "worker frozen, killed": Fault(freeze_and_kill_worker, CREWS, 6, weight=1.5, spoils=True),
-    "worker frozen, thawed late": Fault(freeze_and_thaw_worker, CREWS, 9, weight=1.5, spoils=True),
-    "worker frozen, thawed": Fault(freeze_worker_briefly, CREWS, 5, spoils=True),
+    "worker killed": Fault(kill_worker, CREWS, 2, weight=12, spoils=True),
+    "worker frozen, killed": Fault(freeze_and_kill_worker, CREWS, 6, weight=4, spoils=True),
+    "worker frozen, thawed late": Fault(freeze_and_thaw_worker, CREWS, 9, weight=3, spoils=True),
+    "worker frozen, thawed": Fault(freeze_worker_briefly, CREWS, 5, weight=2, spoils=True),
     "rolling restart": Fault(restart_crew, CREWS, 6),
     "supervisor killed": Fault(kill_supervisor, CREWS, 8),
 }
