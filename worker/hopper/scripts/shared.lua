@@ -191,6 +191,13 @@ local function close_breaker(pbx)
     'probe_until')
 end
 
+-- The probe came to nothing that tells of the PBX: the next one may go.
+local function end_probe(pbx, id)
+  if redis.call('HGET', key('pbx', pbx), 'probe') ~= id then return end
+  redis.call('HDEL', key('pbx', pbx), 'probe', 'probe_until')
+  look_again(pbx)
+end
+
 -- The PBX gave an answer, whatever it says: the breaker closes. One barred for its log-in opens by a log-in alone.
 -- Returns '1' if the breaker had been open.
 local function answered(pbx)
@@ -293,6 +300,7 @@ end
 -- released or claimed -> waiting. `due` 0 means: as soon as pacing allows.
 local function back_to_lane(id, record, due, rest_s, reason)
   leave_flight(id, record)
+  end_probe(record.pbx, id)
   let_go(id, record, rest_s)
   redis.call('HSET', key('job', id), 'state', 'waiting', 'due', stamp(due), line(record, 'waiting', reason))
   if due > NOW then enter_later(id, record, due) else enter_lane(id, record) end
@@ -313,7 +321,7 @@ local function doubt(id, record, kind, errno, error, at_most_s, every_s)
   redis.call('ZADD', key('doubts', record.pbx), NOW, id)
   local looked_at = tonumber(redis.call('HGET', key('pbx', record.pbx), 'looked_at') or 0)
   redis.call('ZADD', key('looks'), 'LT', math.max(NOW, looked_at + every_s), record.pbx)
-  if limits.probe == id then redis.call('HDEL', key('pbx', record.pbx), 'probe', 'probe_until') end
+  end_probe(record.pbx, id)
 end
 
 -- Any state -> a final one: out of every lane, into the list of ended jobs and the outbox.
