@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import redis
 
 from producers.masking import masked
-from worker.errors import ConfigurationError, InputRefused, KeyConflict, ServiceUnreachable
+from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
 from worker.hopper import Hopper, Receipt
 from worker.jobs import DialJob, DialResult, JobState
 from worker.settings import Settings
@@ -100,12 +99,7 @@ class Dialer:
             ConfigurationError: With one sentence for every problem at once.
         """
         settings = Settings.load(path)
-        try:
-            return cls(settings, Hopper.from_settings(settings))
-        except ValueError:  # its text may quote the address, which holds the password
-            raise ConfigurationError(
-                ["redis_url: is not an address; give one such as redis://127.0.0.1:6379/0"]
-            ) from None
+        return cls(settings, Hopper.from_settings(settings))
 
     def enqueue(self, *, expires_in_s: float | None = None, **fields: Any) -> Ticket:
         """
@@ -188,7 +182,8 @@ class Dialer:
         try:
             yield
         except redis.RedisError as error:
-            sentence = f"{_place(self.settings)} {_complaint(error)}"
+            place = self.settings.redis_address.place.partition("://")[2]
+            sentence = f"Redis at {place} {_complaint(error)}"
             # redis-py says "connecting" only where nothing has been sent.
             if perhaps_stored and "connecting to" not in str(error):
                 sentence += ". The job may have been stored: look before handing it in again without a key"
@@ -281,14 +276,6 @@ def parsed(fields: Mapping[str, Any]) -> DialJob:
         return DialJob.parse(fields)
     except InputRefused as refused:
         raise InputRefused([masked(problem) for problem in refused.problems]) from None
-
-
-def _place(settings: Settings) -> str:
-    try:
-        parts = urlsplit(settings.redis_url)
-        return f"Redis at {parts.hostname}:{parts.port or 6379}" if parts.hostname else "Redis"
-    except ValueError:  # several sentinels in one address
-        return "Redis"
 
 
 def _complaint(error: redis.RedisError) -> str:

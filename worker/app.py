@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu.connection import Connection
@@ -22,10 +21,10 @@ def build_app(settings: Settings) -> Celery:
     The sources of the choices are measurements with Celery 5.7 and kombu 5.7; `docs/adr/0003-celery.md` tells
     what each one prevents.
     """
-    broker_url, broker_options = _broker(settings.redis_url)
-    result_url, result_options = _broker(settings.result_backend_url)
+    jobs, results = settings.redis_address, settings.result_address
     transport = _transport_options(settings.limits.visibility_timeout_s)
-    app = Celery("outdial", broker=broker_url, backend=result_url, set_as_current=False)
+    result_url = results.celery_url if results else settings.result_backend_url
+    app = Celery("outdial", broker=jobs.celery_url, backend=result_url, set_as_current=False)
     app.conf.update(
         # One queue: a queue for each PBX drained eight times slower. No other queue springs up by a slip.
         task_queues=[_queue(settings.queue)],
@@ -57,8 +56,10 @@ def build_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         # Visibility must be the same wherever a process may restore messages, Flower's included.
-        broker_transport_options={**transport, **broker_options},
-        result_backend_transport_options={**transport, **result_options},
+        broker_transport_options=transport | jobs.celery_transport_options,
+        result_backend_transport_options=transport | (results.celery_transport_options if results else {}),
+        broker_use_ssl=jobs.tls_options or None,
+        redis_backend_use_ssl=(results.tls_options if results else {}) or None,
         visibility_timeout=settings.limits.visibility_timeout_s,
         redis_socket_timeout=10,
         redis_socket_connect_timeout=5,
@@ -94,18 +95,6 @@ def _transport_options(visibility_timeout_s: int) -> dict[str, Any]:
         "health_check_interval": 25,
         "max_connections": 128,
     }
-
-
-def _broker(url: str) -> tuple[str, dict[str, Any]]:
-    """Return *url* as Celery takes it, and what it needs besides: a sentinel's master name goes apart."""
-    if not url.startswith("sentinel://"):
-        return url, {}
-    hosts = url.replace(",sentinel://", ";sentinel://").replace(",", ";sentinel://")
-    master = "mymaster"
-    for pair in urlsplit(hosts.split(";")[-1]).query.split("&"):
-        name, _, value = pair.partition("=")
-        master = value if name == "master" else master
-    return hosts.replace(f"?master={master}", ""), {"master_name": master}
 
 
 def dial_message(app: Celery) -> str:

@@ -9,7 +9,7 @@ import redis
 from worker.errors import AttemptFailed, PbxBarred, TokenRefused
 from worker.hopper import KILL_SWITCH, Hopper, Token
 from worker.pbx import Device, PbxSession, adapter_for
-from worker.settings import PbxSettings, Settings, redis_host
+from worker.settings import PbxSettings, Settings
 
 # Clocks further apart than this make due times and logs confusing; nothing unsafe, for Redis's clock decides.
 _CLOCK_S = 2.0
@@ -49,7 +49,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     try:
         yield from _redis(hopper, settings)
     except redis.RedisError as error:
-        place = redis_host(settings.redis_url)
+        place = settings.redis_address.place
         yield Finding(
             "bad", "redis", f"{place} does not answer ({type(error).__name__})", "start it, or set redis_url"
         )
@@ -62,7 +62,7 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
     client = hopper.client
     server = client.info("server")
     version = server.get("valkey_version") or server.get("redis_version")
-    yield Finding("ok", "redis", f"{redis_host(settings.redis_url)} answers, version {version}")
+    yield Finding("ok", "redis", f"{settings.redis_address.place} answers, version {version}")
     if client.info("persistence").get("aof_enabled"):
         yield Finding("ok", "persistence", "append-only file is on")
     else:

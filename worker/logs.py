@@ -8,7 +8,9 @@ from typing import Any
 import structlog
 
 # What libraries may put into a message: the query of a PBX's URL, and passwords in broker addresses.
-_SECRETS = re.compile(r"((?:access_)?token=)[^&\s'\")]+|(://[^:/@\s]*:)[^@\s]+(?=@)", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"((?:access_token|token|sentinel_password)=)[^&\s'\")]+|(://[^:/@\s]*:)[^@\s]+(?=@)", re.IGNORECASE
+)
 
 
 def set_up(level: str) -> None:

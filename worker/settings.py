@@ -6,14 +6,25 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.errors import ConfigurationError
 from worker.jobs import PBX_NAME
+from worker.redis_address import SCHEMES, RedisAddress
 
 CONFIG_VARIABLE = "OUTDIAL_CONFIG"
 DEFAULT_CONFIG = Path("outdial.toml")
+_IN_REDIS = tuple(f"{scheme}://" for scheme in SCHEMES)
 
 ApiName = Literal["yeastar-s-v1.0", "yeastar-s-v1.1", "yeastar-s-v2.0"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -185,7 +196,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    redis_url: str = Field(pattern=r"^(rediss?|redis\+socket|sentinel)://", repr=False)
+    redis_url: str = Field(repr=False)
     result_backend: str | None = Field(default=None, repr=False)
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")] = "outdial"
     default_pbx: str | None = None
@@ -210,6 +221,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, which comes in as the constructor's arguments."""
         return env_settings, init_settings
+
+    @field_validator("redis_url", "result_backend")
+    @classmethod
+    def _is_an_address(cls, url: str | None, field: ValidationInfo) -> str | None:
+        # Results may go to any of Celery's backends; of those, the ones in Redis are taken apart by us.
+        if url is not None and (field.field_name == "redis_url" or url.startswith(_IN_REDIS)):
+            RedisAddress.parse(url)
+        return url
 
     @model_validator(mode="after")
     def _stops_after_its_deadline(self) -> Self:
@@ -255,6 +274,17 @@ class Settings(BaseSettings):
     def result_backend_url(self) -> str:
         """Where Celery results go: `result_backend`, or the jobs' own Redis."""
         return self.result_backend or self.redis_url
+
+    @property
+    def redis_address(self) -> RedisAddress:
+        """Where jobs and broker are."""
+        return RedisAddress.parse(self.redis_url)
+
+    @property
+    def result_address(self) -> RedisAddress | None:
+        """Where results are, if that is a Redis."""
+        url = self.result_backend_url
+        return RedisAddress.parse(url) if url.startswith(_IN_REDIS) else None
 
     @property
     def queue(self) -> str:
@@ -333,10 +363,3 @@ def _sentence(problem: Any) -> str:
         return f"{where}: is not a setting; look for a slip of the pen"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
-
-
-def redis_host(url: str) -> str:
-    """Return *url* without user, password and options, fit for a log."""
-    scheme, _, rest = url.partition("://")
-    hosts = rest.partition("?")[0].split("/")[0] if not rest.startswith("/") else rest.partition("?")[0]
-    return f"{scheme}://{','.join(host.rpartition('@')[2] for host in hosts.split(','))}"

@@ -1,6 +1,7 @@
 """Celery's configuration, and the message the pacer's script sends."""
 
 import json
+from ssl import CERT_NONE
 
 import pytest
 from celery import Celery
@@ -54,7 +55,28 @@ def test_the_message_is_what_celery_itself_would_read(app: Celery) -> None:
     assert embedded["chord"] is None
 
 
-def test_a_sentinel_url_is_taken_apart_for_celery() -> None:
-    app = build_app(Settings(redis_url="sentinel://:pw@10.0.0.1:26379/0,10.0.0.2:26379/0?master=calls"))
-    assert app.conf.broker_url == "sentinel://:pw@10.0.0.1:26379/0;sentinel://10.0.0.2:26379/0"
-    assert app.conf.broker_transport_options["master_name"] == "calls"
+SENTINELS = "sentinel://:p%40w@10.0.0.1:26379,10.0.0.2/3?master=calls&sentinel_password=own"
+
+
+def test_every_sentinel_is_named_to_celery_with_all_it_needs() -> None:
+    app = build_app(Settings(redis_url=SENTINELS))
+    assert app.conf.broker_url == "sentinel://:p%40w@10.0.0.1:26379/3;sentinel://:p%40w@10.0.0.2:26379/3"
+    for options in (app.conf.broker_transport_options, app.conf.result_backend_transport_options):
+        assert options["master_name"] == "calls"
+        assert options["sentinel_kwargs"]["credential_provider"].get_credentials() == ("own",)
+        assert "own" not in repr(options)
+    assert app.backend.connparams["password"] == "p@w"
+    assert app.backend.connparams["db"] == 3
+
+
+def test_results_may_go_elsewhere_than_jobs() -> None:
+    app = build_app(Settings(redis_url=SENTINELS, result_backend="db+sqlite:///results.sqlite"))
+    assert app.conf.result_backend == "db+sqlite:///results.sqlite"
+    assert "master_name" not in app.conf.result_backend_transport_options
+
+
+def test_tls_is_verified_by_celery_too_unless_the_address_says_otherwise() -> None:
+    app = build_app(Settings(redis_url="rediss://:pw@10.0.0.1/0", result_backend="rediss://h?ssl_cert_reqs=none"))
+    with app.connection_for_write() as connection:
+        assert connection.ssl == {"ssl_cert_reqs": "required"}
+    assert app.backend.connparams["ssl_cert_reqs"] == CERT_NONE

@@ -12,6 +12,8 @@ from worker.logs import redact
         ("access_token=abc&x=1", "access_token=***&x=1"),
         ("url='redis://:hunter2@127.0.0.1:6379/0'", "redis://:***@127.0.0.1:6379/0"),
         ("rediss://user:hunter2@host/0", "rediss://user:***@host/0"),
+        ("sentinel://:hunter2@a:1,b:2/0?master=m&sentinel_password=hunter2", "sentinel_password=***"),
+        ("sentinel://:hunter2@a:1/0;sentinel://:hunter2@b:2/0", "sentinel://:***@b:2/0"),
         ("call_ended callid=1495710387.333", "callid=1495710387.333"),
     ],
 )

@@ -9,13 +9,14 @@ from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
+
+from worker.redis_address import RedisAddress
 
 # A reply that takes longer is lost; the pacer's blocking read is shorter (see pacer.py).
 SOCKET_TIMEOUT_S = 10
@@ -30,42 +31,31 @@ def connect(url: str) -> "redis.Redis":
     Our scripts may be repeated, and who calls them decides.
 
     Args:
-        url: `redis://`, `rediss://`, Celery's `redis+socket://`, or
-            `sentinel://HOST:PORT/DB?master=NAME` (more sentinels after commas or semicolons).
+        url: Any address that `worker.redis_address` knows.
+
+    Raises:
+        ValueError: If it is none.
     """
+    address = RedisAddress.parse(url)
     options: dict[str, Any] = {
+        "db": address.database,
+        "username": address.username,
+        "password": address.password,
         "decode_responses": True,
         "socket_timeout": SOCKET_TIMEOUT_S,
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
-        "socket_keepalive": True,
-        "health_check_interval": 25,
         "retry": Retry(NoBackoff(), 0),
-        "retry_on_timeout": False,
+        "health_check_interval": 25,
         "max_connections": 512,
     }
-    if url.startswith("sentinel://"):
-        return _behind_sentinels(url, options)
-    if url.startswith("redis+socket://"):  # Celery's spelling of a unix socket
-        parts = urlsplit(url)
-        url = urlunsplit(parts._replace(scheme="unix", query=parts.query.replace("virtual_host", "db")))
-        del options["socket_keepalive"]
-    return redis.Redis.from_url(url, **options)
-
-
-def _behind_sentinels(url: str, options: dict[str, Any]) -> "redis.Redis":
-    hosts: list[tuple[str, int]] = []
-    name, password, database = "mymaster", None, 0
-    for one in url.replace(",sentinel://", ";sentinel://").replace(",", ";sentinel://").split(";"):
-        parts = urlsplit(one)
-        hosts.append((parts.hostname or "127.0.0.1", parts.port or 26379))
-        password = parts.password or password
-        database = int(parts.path.strip("/") or database)
-        for pair in filter(None, parts.query.split("&")):
-            field, _, value = pair.partition("=")
-            name = value if field == "master" else name
-    sentinels = Sentinel(hosts, sentinel_kwargs={"socket_timeout": CONNECT_TIMEOUT_S})
-    client: redis.Redis = sentinels.master_for(name, db=database, password=password, **options)
-    return client
+    if address.socket:
+        return redis.Redis(unix_socket_path=address.socket, **options)
+    options |= {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
+    if address.master:
+        sentinels = Sentinel(list(address.hosts), sentinel_kwargs=address.sentinel_options)
+        behind: redis.Redis = sentinels.master_for(address.master, **options)
+        return behind
+    [(host, port)] = address.hosts
+    return redis.Redis(host=host, port=port, ssl=bool(address.tls), **options, **address.tls_options)
 
 
 @cache

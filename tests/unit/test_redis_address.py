@@ -1,0 +1,85 @@
+"""Addresses of Redis: one reading for our client and for Celery, and refusals without the password."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kombu.utils.url import url_to_parts
+
+from worker.hopper import connect
+from worker.redis_address import RedisAddress
+
+SECRET = "s3cret"
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "database"),
+    [
+        ("redis://127.0.0.1", "redis://127.0.0.1:6379", 0),
+        ("rediss://user:pw@host:6380/3", "rediss://host:6380", 3),
+        ("redis://[::1]:7/2", "redis://[::1]:7", 2),
+        ("redis+socket:///run/redis.sock?virtual_host=2", "redis+socket:///run/redis.sock", 2),
+        ("sentinel://:pw@a:1,b:2/4?master=m", "sentinel://a:1,b:2", 4),
+        ("sentinel://:pw@a:1/4;sentinel://:pw@b/4?master=m", "sentinel://a:1,b:26379", 4),
+        ("sentinel://:pw@a:1,sentinel://b:2/4?master=m", "sentinel://a:1,b:2", 4),
+    ],
+)
+def test_every_form_says_where_it_is_and_hides_the_rest(url: str, place: str, database: int) -> None:
+    address = RedisAddress.parse(url)
+    assert (address.place, address.database) == (place, database)
+    assert "pw" not in repr(address)
+
+
+def test_a_group_of_sentinels_has_two_logins() -> None:
+    address = RedisAddress.parse(
+        "sentinel://us%3Aer:p%2Fw@a:1,b:2/0?master=calls&sentinel_user=watch&sentinel_password=o%26wn"
+    )
+    assert (address.username, address.password, address.master) == ("us:er", "p/w", "calls")
+    assert address.sentinel_options["credential_provider"].get_credentials() == ("watch", "o&wn")
+    assert "o&wn" not in repr(address) + repr(address.celery_transport_options)
+    assert RedisAddress.parse("sentinel://a").master == "mymaster"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (f"http://:{SECRET}@host", "must begin with one of redis://"),
+        (SECRET, "must begin with one of redis://"),
+        (f"redis://:{SECRET}@host:{SECRET}/0", "is not an address"),
+        (f"redis://:1/{SECRET}@host/0", "names no host"),
+        (f"redis://host:1?{SECRET}@host/0", "has an unknown option"),
+        (f"redis://host/{SECRET}", "names a database that is no number"),
+        (f"redis://:{SECRET}@/0", "names no host"),
+        (f"rediss://:{SECRET}@host?ssl_cert_reqs=maybe", "ssl_cert_reqs must be"),
+        (f"sentinel://:{SECRET}@a/0,sentinel://:other@b/0", "different values for password"),
+        ("sentinel://a/0,b/1", "different values for database"),
+        ("sentinel://a,,b", "names no host"),
+    ],
+)
+def test_what_is_no_address_is_refused_in_a_sentence_without_it(url: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told) as refused:
+        RedisAddress.parse(url)
+    assert SECRET not in str(refused.value)
+
+
+@given(username=st.text(st.characters(codec="ascii"), max_size=8), password=st.text(min_size=1, max_size=8))
+def test_any_login_reaches_both_our_client_and_celery(username: str, password: str) -> None:
+    address = RedisAddress("sentinel", (("a", 1), ("b", 2)), database=5, username=username, password=password)
+    for url in address.celery_url.split(";"):
+        parts = url_to_parts(url)
+        assert (parts.username or "", parts.password, parts.path) == (username, password, "5")
+    again = RedisAddress.parse(address.celery_url)
+    assert (again.username or "", again.password, again.hosts) == (username, password, address.hosts)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://:p%40w@h:7/3", {"host": "h", "port": 7, "db": 3, "password": "p@w"}),
+        ("redis+socket://:p%40w@/run/r.sock?virtual_host=2", {"path": "/run/r.sock", "db": 2, "password": "p@w"}),
+        ("rediss://h?ssl_ca_certs=/ca.pem", {"ssl_cert_reqs": "required", "ssl_ca_certs": "/ca.pem"}),
+        ("sentinel://:p%40w@h/1?master=m", {"db": 1, "password": "p@w"}),
+    ],
+)
+def test_our_client_is_made_from_it(url: str, expected: dict[str, object]) -> None:
+    options = connect(url).connection_pool.connection_kwargs
+    assert expected.items() <= options.items()
