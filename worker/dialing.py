@@ -10,7 +10,7 @@ import redis
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_never
 
-from worker import breaker, retries
+from worker import breaker, redis_away, retries
 from worker.errors import (
     NotConfigured,
     NotPlaced,
@@ -124,8 +124,8 @@ class Dialing:
                 case Back() | NotYours():
                     log.debug("not_claimed", job_id=job_id, answer=type(claim).__name__)
         except redis.RedisError as error:
-            # Nothing is held: the job is still released, and the sweeper brings it again.
-            log.warning("redis_away", job_id=job_id, error=type(error).__name__)
+            # Whatever is held ends by itself: a released job goes back to its lane, a claim ends as unknown.
+            redis_away.tell(error, job_id=job_id)
         return None
 
     def _slot_wait_s(self, slot_until: float) -> float:

@@ -7,6 +7,7 @@ import redis
 import structlog
 
 from worker.hopper import Hopper
+from worker.redis_away import AwayLog
 
 log = structlog.get_logger()
 
@@ -60,19 +61,15 @@ class Pacer:
         self._thread.join(2)
 
     def _run(self) -> None:
-        away = False
+        redis_is = AwayLog("pacer")
         while not self._stopping.is_set():
             try:
                 sleep_s = self._release()
-                if away:
-                    log.info("redis_back", thread="pacer")
-                away = False
+                redis_is.back()
                 # Woken or not, a look costs little; a stop waits for this at most.
                 self._wake_call.wait(min(sleep_s, _LONGEST_SLEEP_S))
             except redis.RedisError as error:
-                if not away:
-                    log.warning("redis_away", thread="pacer", error=type(error).__name__)
-                away = True
+                redis_is.away(error)
                 self._wake_call.close()
                 self._stopping.wait(0.5)
         self._say_goodbye()

@@ -4,7 +4,8 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -13,8 +14,9 @@ import structlog
 from celery import Celery, bootsteps
 from celery.platforms import SecurityWarning
 from celery.worker.state import reserved_requests
+from redis.exceptions import NoPermissionError
 
-from worker import broker, logs
+from worker import broker, logs, redis_away
 from worker.app import build_app, dial_message
 from worker.dialing import Dialing
 from worker.errors import ConfigurationError
@@ -24,8 +26,8 @@ from worker.pacer import Pacer
 from worker.pbx import Directory
 from worker.reconciler import Reconciler
 from worker.recovery import DEAD_ERRNO, DEAD_ERROR, Sweeper
+from worker.redis_away import AwayLog, hint_for, is_away
 from worker.results import Deliverer
-from worker.retries import until_redis_answers
 from worker.settings import Settings
 
 log = structlog.get_logger()
@@ -46,11 +48,11 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
         ConfigurationError: If this Redis would lose jobs.
     """
     hopper = Hopper.from_settings(settings, actor=name)
-    _wait_for_a_safe_redis(hopper)
+    _until_redis_is_there(lambda: _refuse_what_loses_jobs(hopper))
     for pbx, limits in settings.pbx.items():
-        hopper.register(pbx, limits)
+        _until_redis_is_there(partial(hopper.register, pbx, limits))
     if buries:
-        _bury(hopper, buries)
+        _until_redis_is_there(lambda: _bury(hopper, buries))
     app = build_app(settings)
     deliverer = Deliverer(app, hopper, name)
     pbxs = Directory(hopper, settings)
@@ -92,7 +94,7 @@ def _hand_back_what_never_began(hopper: Hopper) -> None:
         for request in list(reserved_requests):
             hopper.hand_back(request.id)
     except redis.RedisError as error:
-        log.warning("redis_away", thread="stop", error=type(error).__name__)  # the sweeper does it, later
+        redis_away.tell(error, thread="stop")  # the sweeper does it, later
 
 
 def _step(
@@ -124,30 +126,32 @@ def _step(
 
 
 def _bury(hopper: Hopper, incarnation: str) -> None:
-    left = until_redis_answers(hopper.bury, incarnation, errno=DEAD_ERRNO, error=DEAD_ERROR)
+    left = hopper.bury(incarnation, errno=DEAD_ERRNO, error=DEAD_ERROR)
     if left:
         log.warning("claims_left_behind", jobs=left)
 
 
-def _wait_for_a_safe_redis(hopper: Hopper) -> None:
-    """A worker started before its Redis waits; one whose Redis would lose jobs does not start."""
-    told = False
+def _refuse_what_loses_jobs(hopper: Hopper) -> None:
+    problem = redis_problem(hopper.client)
+    if problem:
+        raise ConfigurationError([problem])
+
+
+def _until_redis_is_there(step: Callable[[], object]) -> None:
+    """A worker started before its Redis, or while that is full or a replica, waits; a wrong login ends it."""
+    redis_is = AwayLog("start")
     while True:
         try:
-            problem = redis_problem(hopper.client)
-        except redis.AuthenticationError as error:
-            raise ConfigurationError(
-                [f"redis_url: Redis refused the login ({type(error).__name__}); check it"]
-            ) from None
-        except redis.ConnectionError as error:
-            if not told:
-                log.warning("redis_away", thread="start", error=type(error).__name__)
-            told = True
+            step()
+        except (redis.AuthenticationError, NoPermissionError) as error:
+            raise ConfigurationError([f"redis_url: Redis refused the login; {hint_for(error)}"]) from None
+        except redis.RedisError as error:
+            if not is_away(error):
+                raise
+            redis_is.away(error)
             threading.Event().wait(0.5)
-            continue
-        if problem:
-            raise ConfigurationError([problem])
-        return
+        else:
+            return redis_is.back()
 
 
 def _stop_with_the_supervisor(pipe: int) -> None:

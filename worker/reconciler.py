@@ -22,6 +22,7 @@ from worker.evidence import Row, Sight, Verdict, decide, sight_of
 from worker.hopper import Doubted, Hopper, LookTurn, Token
 from worker.jobs import JobState
 from worker.pbx import Directory, OutboundCall, Sighting
+from worker.redis_away import AwayLog
 from worker.retries import Again, RetryPolicy
 from worker.settings import LookSettings, Settings
 
@@ -88,12 +89,14 @@ class Reconciler:
         return _LONGEST_SLEEP_S if turn is None else turn
 
     def _run(self) -> None:
+        redis_is = AwayLog("reconciler")
         while not self._stopping:
             self._wake.clear()
             try:
                 sleep_s = self.look_once()
+                redis_is.back()
             except redis.RedisError as error:
-                log.debug("redis_away", thread="reconciler", error=type(error).__name__)
+                redis_is.away(error)
                 sleep_s = _LONGEST_SLEEP_S
             except Exception as error:
                 # A job that makes this fail must not end the looking after all others; its turn comes again.

@@ -3,11 +3,10 @@
 import threading
 from dataclasses import dataclass
 
-import redis
 from tenacity import (
     RetryCallState,
     Retrying,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     stop_after_delay,
     stop_never,
@@ -27,6 +26,7 @@ from worker.errors import (
     TooLate,
 )
 from worker.jobs import JobState
+from worker.redis_away import is_away
 from worker.settings import RetrySettings
 
 # A worker that does not know a job's PBX puts it back for one that may.
@@ -109,9 +109,10 @@ def _as_tenacity_sees_it(attempts: int, age_s: float) -> RetryCallState:
 
 
 # While Redis is away nobody dials, and nobody lets go of what is already known: the step is repeated with the
-# same arguments until it is answered, which every script allows.
+# same arguments until it is answered, which every script allows. What would fail the same way for ever, a damaged
+# record say, is raised: a slot must not be stuck with it.
 _REDIS_WAIT = wait_random_exponential(multiplier=0.05, max=1)
-_REDIS_AWAY = retry_if_exception_type(redis.RedisError)
+_REDIS_AWAY = retry_if_exception(is_away)
 
 
 # For telling what has already happened: repeated until it is answered.

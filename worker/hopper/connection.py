@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -56,6 +56,10 @@ def connect(url: str) -> "redis.Redis":
         return behind
     [(host, port)] = address.hosts
     return redis.Redis(host=host, port=port, ssl=bool(address.tls), **options, **address.tls_options)
+
+
+# The primary is elsewhere now. A new connection asks DNS, or the sentinels, where.
+_ELSEWHERE = (ReadOnlyError, MasterDownError)
 
 
 @cache
@@ -112,15 +116,22 @@ class Scripts:
             extra_keys: KEYS after the namespace, which is always KEYS[1].
 
         Raises:
-            redis.exceptions.RedisError: As the server or the connection gave it.
+            redis.exceptions.RedisError: As the server or the connection gave it; a note on it names the step.
         """
         keys = (self._namespace, *extra_keys)
         text, sha = _script(name)
         connection = self._connection()
         try:
-            return _asked(connection, "EVALSHA", sha, len(keys), *keys, self._actor, *args)
-        except NoScriptError:
-            return _asked(connection, "EVAL", text, len(keys), *keys, self._actor, *args)
+            try:
+                return _asked(connection, "EVALSHA", sha, len(keys), *keys, self._actor, *args)
+            except NoScriptError:
+                return _asked(connection, "EVAL", text, len(keys), *keys, self._actor, *args)
+        except redis.ResponseError as error:
+            error.add_note(f"step {name}")
+            if isinstance(error, _ELSEWHERE):
+                connection.disconnect()
+                self._pool.disconnect(inuse_connections=False)
+            raise
 
     def run_each(self, name: str, payloads: Iterable[str]) -> Iterator[Any]:
         """

@@ -4,12 +4,14 @@ import gc
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import redis
 
+from ops.embedded_redis import EmbeddedRedis, free_port
 from tests.integration.hopper.stage import Stage, eventually
-from worker.hopper import Hopper
+from worker.hopper import Hopper, connect
 
 
 def clients(client: "redis.Redis") -> int:
@@ -59,3 +61,19 @@ def test_a_connection_the_server_closed_meanwhile_is_replaced(stage: Stage, clie
     client.client_kill_filter(_type="normal", skipme=True)
     stage.put("1002")
     assert stage.hopper.view("hq").waiting == 2
+
+
+def test_a_server_turned_replica_is_left_for_whoever_has_its_name_next(
+    stage: Stage, client: "redis.Redis", data_folder: Path
+) -> None:
+    with EmbeddedRedis(data_folder, append_only=False) as server, connect(server.url) as own:
+        hopper = Hopper(own, namespace="t", retain_s=1)
+        hopper.pause("hq")
+        before = {row["id"] for row in own.client_list()}
+        own.replicaof("127.0.0.1", free_port())
+        with pytest.raises(redis.exceptions.ReadOnlyError) as refused:
+            hopper.pause("other")
+        assert refused.value.__notes__ == ["step pause"]
+        own.replicaof("NO", "ONE")
+        hopper.pause("other")
+        assert not before & {row["id"] for row in own.client_list()}
