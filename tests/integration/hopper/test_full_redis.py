@@ -1,0 +1,249 @@
+"""A full Redis: nobody dials, but what has been dialed can still be told; no step is done by halves."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from redis.exceptions import OutOfMemoryError
+
+from ops.embedded_redis import EmbeddedRedis
+from tests.conftest import pbx_settings
+from tests.integration.hopper.stage import Stage, eventually, in_s
+from worker.hopper import Go, Login, NotYours, Token
+from worker.jobs import JobState
+
+REDIS_7 = "/usr/bin/redis-server"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "valkey",
+        pytest.param("redis", marks=pytest.mark.skipif(not shutil.which(REDIS_7), reason="no Redis installed")),
+    ],
+)
+def redis_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedRedis]:
+    """A server that nobody else uses, for its memory is taken away: ours, and the Redis that Debian has."""
+    folder: Path = tmp_path_factory.mktemp("full")
+    program = REDIS_7 if request.param == "redis" else None
+    with EmbeddedRedis(folder, append_only=False, program=program) as server:
+        yield server
+
+
+@contextmanager
+def full(stage: Stage) -> Iterator[None]:
+    client = stage.hopper.client
+    client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        client.config_set("maxmemory", 0)
+
+
+def refused_whole(stage: Stage, step: Callable[[], object]) -> None:
+    before = stage.snapshot()
+    with full(stage):
+        for _ in range(2):
+            with pytest.raises(OutOfMemoryError):
+                step()
+    assert stage.snapshot() == before
+
+
+def later(reason: str) -> pytest.MarkDecorator:
+    """Begins with a command of the wrong kind today."""
+    return pytest.mark.xfail(
+        reason=reason, strict=True, raises=(AssertionError, OutOfMemoryError, pytest.fail.Exception)
+    )
+
+
+# --- what may lead to a call is refused whole -----------------------------------------------------------------
+
+
+def test_no_job_is_taken_in(stage: Stage) -> None:
+    refused_whole(stage, lambda: stage.put("1001", expires_at=in_s(60)))
+    refused_whole(stage, lambda: stage.put("1001", not_before=in_s(60)))
+    known = stage.put("1001", key="again")
+    with full(stage):
+        assert stage.put("1001", key="again") == known
+
+
+@later("release.lua begins with ZREMRANGEBYSCORE")
+def test_no_job_is_released(stage: Stage) -> None:
+    stage.put_each(["1001", "1002"])
+    refused_whole(stage, stage.release)
+    assert len(stage.release()) == 2
+
+
+@later("release.lua (promote) begins with ZREM")
+def test_no_job_whose_time_has_come_is_released(stage: Stage) -> None:
+    due = in_s(0.05)
+    stage.put("1001", not_before=due)
+    eventually(lambda: stage.hopper.now() > due.timestamp())
+    refused_whole(stage, stage.release)
+    assert len(stage.release()) == 1
+
+
+@later("claim.lua begins with ZREMRANGEBYSCORE")
+def test_no_call_is_claimed(stage: Stage) -> None:
+    job_id = stage.put()
+    stage.release()
+    refused_whole(stage, lambda: stage.claim(job_id, "n1"))
+    assert isinstance(stage.claim(job_id, "n1"), Go)
+
+
+@later("claim.lua begins with ZREMRANGEBYSCORE")
+def test_no_call_is_claimed_where_a_lease_has_to_be_made_longer(stage: Stage) -> None:
+    job_id = stage.put()
+    stage.release()
+    stage.open_pbx(open_call_s=600)
+    refused_whole(stage, lambda: stage.claim(job_id, "n1"))
+    assert isinstance(stage.claim(job_id, "n1"), Go)
+
+
+def test_a_claim_granted_before_is_found_again_and_another_message_sent_away(stage: Stage) -> None:
+    job_id, claim = stage.claimed(nonce="n1")
+    with full(stage):
+        again = stage.go(job_id, "n1")
+        assert again.attempts == claim.attempts
+        assert isinstance(stage.claim(job_id, "other"), NotYours)
+
+
+def test_no_limits_are_set_and_no_worker_is_counted(stage: Stage) -> None:
+    refused_whole(stage, lambda: stage.hopper.register("other", pbx_settings()))
+    refused_whole(stage, lambda: stage.hopper.heartbeat("w1", slots=4, ttl_s=5))
+
+
+# --- what has been dialed can be told ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(JobState.PLACED, marks=later("finish.lua (hold_for_a_call) begins with ZADD")),
+        JobState.FAILED,
+        pytest.param(JobState.UNKNOWN, marks=later("finish.lua (hold_for_a_call) begins with ZADD")),
+    ],
+)
+def test_an_end_can_be_told(stage: Stage, state: JobState) -> None:
+    job_id, claim = stage.claimed()
+    with full(stage):
+        result = stage.finish(job_id, "n1", claim, state)
+        assert stage.finish(job_id, "n1", claim, state) == result
+    assert result is not None
+    assert stage.state(job_id) == state
+    assert stage.hopper.client.zrange(f"{stage.hopper.keys.namespace}:outbox", 0, -1) == [job_id]
+
+
+@later("sweep.lua begins with SET, so the claim is not dead yet; finish.lua with ZADD or HSET")
+@pytest.mark.parametrize("state", [JobState.PLACED, JobState.FAILED])
+def test_evidence_that_comes_late_can_be_told(quick: Stage, state: JobState) -> None:
+    job_id, claim = quick.claimed()
+    with full(quick):
+        eventually(lambda: quick.sweep() and quick.state(job_id) == "unknown")
+        assert quick.finish(job_id, "n1", claim, state) is not None
+    assert quick.state(job_id) == state
+
+
+@pytest.mark.parametrize("free", [True, False])
+@pytest.mark.parametrize("in_slot", [True, False])
+@pytest.mark.parametrize("delay_s", [0, 5])
+def test_a_job_can_go_round_again(stage: Stage, free: bool, in_slot: bool, delay_s: float) -> None:
+    job_id, _ = stage.claimed()
+    with full(stage):
+        for _ in range(2):
+            assert stage.hopper.park(
+                job_id, "n1", delay_s=delay_s, free=free, in_slot=in_slot, rest_s=1, errno="10008", error="busy"
+            )
+    assert stage.state(job_id) == ("released" if in_slot else "waiting")
+    assert stage.hopper.record(job_id)["attempts"] == ("0" if free else "1")
+
+
+@pytest.mark.parametrize("delay_s", [0, 5])
+def test_a_released_job_can_be_handed_back(stage: Stage, delay_s: float) -> None:
+    job_id = stage.put()
+    stage.release()
+    with full(stage):
+        assert stage.hopper.hand_back(job_id, delay_s=delay_s)
+    assert stage.state(job_id) == "waiting"
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_a_job_can_be_withdrawn(stage: Stage, released: bool) -> None:
+    job_id = stage.put()
+    if released:
+        stage.release()
+    with full(stage):
+        assert stage.hopper.cancel(job_id) == ("cancelled", "cancelled")
+    assert stage.state(job_id) == "cancelled"
+
+
+def test_a_result_can_leave_the_outbox(stage: Stage) -> None:
+    job_id, claim = stage.claimed()
+    result = stage.finish(job_id, "n1", claim)
+    assert result is not None
+    with full(stage):
+        stage.hopper.delivered([result])
+    assert stage.score("outbox", job_id) is None
+
+
+@later("sweep.lua begins with SET")
+def test_what_the_dead_left_behind_is_brought_to_an_end(quick: Stage) -> None:
+    claimed, _ = quick.claimed("1001")
+    released, expiring = quick.put("1002"), quick.put("1003", expires_at=in_s(0.1))
+    assert set(quick.release(most_released=10)) == {released, expiring}
+    ends = {claimed: "unknown", released: "waiting", expiring: "expired"}
+    with full(quick):
+        eventually(lambda: quick.sweep() and all(quick.state(job) == state for job, state in ends.items()))
+    assert {job: quick.state(job) for job in ends} == ends
+
+
+# --- what an operator, or a PBX that is down, has to say ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["hq", "*"])
+def test_everything_can_be_paused_and_resumed(stage: Stage, name: str) -> None:
+    with full(stage):
+        assert stage.hopper.pause(name)
+        assert not stage.hopper.pause(name)
+        assert stage.hopper.resume(name) == [name]
+
+
+def test_a_pbx_that_is_down_can_be_closed(stage: Stage) -> None:
+    with full(stage):
+        assert stage.hopper.close("hq", base_s=5, cap_s=9, reason="no answer") == pytest.approx(5, abs=0.1)
+    assert stage.hopper.closed("hq")[1] == "no answer"
+
+
+def test_a_login_can_be_made_and_refused(stage: Stage) -> None:
+    hopper, generation = stage.hopper, stage.log_in()
+
+    def log_in(nonce: str, refused: int, **facts: object) -> int:
+        turn = hopper.login_turn("hq", refused=refused, nonce=nonce, lease_s=30, spacing_s=0)
+        assert isinstance(turn, Login)
+        return hopper.login_done("hq", nonce, **facts)  # type: ignore[arg-type]
+
+    with full(stage):
+        newer = log_in("a", generation, token="token-2")
+        assert newer == generation + 1
+        assert log_in("b", newer, block_s=600, reason="wrong password") == newer
+    assert hopper.closed("hq")[1] == "wrong password"
+    assert not isinstance(hopper.login_turn("hq", refused=-1, nonce="c", lease_s=1, spacing_s=0), Token)
+
+
+def test_a_worker_can_say_goodbye(stage: Stage) -> None:
+    stage.hopper.heartbeat("w1", slots=4, ttl_s=5)
+    with full(stage):
+        assert stage.hopper.heartbeat("w1", slots=0, ttl_s=5) == 0
+    assert stage.hopper.workers_alive() == {}
+
+
+def test_every_step_is_looked_at() -> None:
+    text = Path(__file__).read_text()
+    scripts = {file.stem for file in Path("worker/hopper/scripts").glob("*.lua")} - {"shared"}
+    calls = {"put": "stage.put(", "release": "stage.release", "claim": "stage.claim(", "sweep": "quick.sweep("}
+    calls |= {"finish": "stage.finish("}
+    assert [name for name in scripts if calls.get(name, f"hopper.{name}(") not in text] == []
