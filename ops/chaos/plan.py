@@ -84,7 +84,9 @@ def make_plan(seed: int, kinds: Mapping[str, Kind], *, seconds: float, per_minut
 def _sequence(kinds: Mapping[str, Kind], count: int, dice: random.Random) -> list[str]:
     """Different kinds for half of the room, or all of them, and for the rest whatever the weights say."""
     names = sorted(kinds)
-    once = _shuffled(names, dice)[: (count + 1) // 2]
+    # Drawn without putting back, by weight (Efraimidis and Spirakis, 2006): what comes often is not left out.
+    keys = {name: dice.random() ** (1 / kinds[name].weight) for name in names}
+    once = sorted(names, key=keys.__getitem__, reverse=True)[: (count + 1) // 2]
     often = dice.choices(names, [kinds[kind].weight for kind in names], k=count - len(once))
     return _shuffled([*once, *often], dice)
 
