@@ -101,7 +101,9 @@ class SimulatedPbx:
     def dial_by_hand(self, extid: str, outto: str) -> None:
         """Begin a call that is none of ours, as somebody at that phone would."""
         password = md5(PASSWORD.encode(), usedforsecurity=False).hexdigest()
-        login = self._request("POST", "api/v1.0.0/login", {"username": "api", "password": password, "port": "8260"})
+        login = self._request(
+            "POST", "api/v1.0.0/login", {"username": "api", "password": password, "port": "8260"}
+        )
         path = f"api/v1.0.0/extension/dial_outbound?token={login['token']}"
         assert self._request("POST", path, {"extid": extid, "outto": outto})["status"] == "Success"
 

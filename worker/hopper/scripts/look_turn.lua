@@ -22,6 +22,7 @@ local limits = pbx_limits(pbx)
 local barred_until = limits and barred(limits, 'look')
 local unasked = not limits or (barred_until or 0) > NOW
 local session = redis.call('HMGET', key('token', pbx), 'token', 'generation')
+redis.call('ZREM', key('looks'), pbx)
 redis.call('ZADD', key('looks'), NOW + lease_s, pbx)
 if not unasked then
   local interval = permits(limits)

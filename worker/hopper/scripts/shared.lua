@@ -279,8 +279,8 @@ end
 -- A note for the doctor; it says nothing of the content. Notes go a week after the last one.
 local MOST_NOTES, NOTES_KEPT_S = 100, 7 * 86400
 local function set_aside(what, id, reason)
+  redis.call('LTRIM', key('aside'), 0, MOST_NOTES - 2)
   redis.call('LPUSH', key('aside'), cjson.encode({ at = NOW, what = what, id = id, reason = reason }))
-  redis.call('LTRIM', key('aside'), 0, MOST_NOTES - 1)
   redis.call('INCR', key('aside_count'))
   redis.call('EXPIRE', key('aside'), NOTES_KEPT_S)
   redis.call('EXPIRE', key('aside_count'), NOTES_KEPT_S)
