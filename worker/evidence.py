@@ -47,7 +47,6 @@ class Waited(Enum):
     """How long the looking must have gone on for a row to apply; see `LookSettings`."""
 
     AT_ONCE = auto()
-    QUIET_S = auto()  # the extension was idle at every look for `quiet_s`
     WITHIN_S = auto()
     AT_MOST_S = auto()
 
@@ -58,7 +57,7 @@ class Row:
     One line of the table; the first that fits decides.
 
     `doubts` and `on_unknown` empty: whatever they are. `engaged_before`: whether the extension was seen in use at
-    an earlier look; None: whatever it was.
+    an earlier look; None: whatever it was. `quiet`: it must have been idle at every look for `quiet_s`.
     """
 
     sights: frozenset[Sight]
@@ -68,22 +67,14 @@ class Row:
     doubts: frozenset[Doubt] = frozenset()
     engaged_before: bool | None = None
     on_unknown: str = ""
+    quiet: bool = False
 
 
 _SAID_FAILED = frozenset({Doubt.SAID_FAILED})
 _QUIET, _AWAY = frozenset({Sight.QUIET}), frozenset({Sight.AWAY})
-_ANY = frozenset(Sight)
 
 TABLE: Final = (
     Row(frozenset({Sight.OURS}), Verdict.ADOPT, "an outbound call of the extension to this number began since"),
-    Row(
-        _QUIET,
-        Verdict.RETRY,
-        "the PBX said Failed, and the extension has been idle",
-        Waited.QUIET_S,
-        _SAID_FAILED,
-        engaged_before=False,
-    ),
     Row(
         _QUIET | _AWAY,
         Verdict.UNKNOWN,
@@ -93,9 +84,30 @@ TABLE: Final = (
     ),
     Row(
         _QUIET,
+        Verdict.RETRY,
+        "the PBX said Failed, and the extension has been idle",
+        doubts=_SAID_FAILED,
+        engaged_before=False,
+        quiet=True,
+    ),
+    Row(
+        _QUIET,
+        Verdict.LOOK_AGAIN,
+        "the PBX said Failed, and the extension has not been seen idle for long enough",
+        doubts=_SAID_FAILED,
+    ),
+    Row(
+        _QUIET,
         Verdict.REDIAL,
         "nothing rang while the PBX was looked at, and the job wants a redial",
         Waited.WITHIN_S,
+        on_unknown="redial",
+        quiet=True,
+    ),
+    Row(
+        _QUIET,
+        Verdict.LOOK_AGAIN,
+        "the job wants a redial, and the extension has not been seen idle for long enough",
         on_unknown="redial",
     ),
     Row(
@@ -117,7 +129,7 @@ TABLE: Final = (
         Waited.AT_MOST_S,
     ),
     Row(frozenset({Sight.BLIND}), Verdict.UNKNOWN, "the PBX could not be asked", Waited.AT_MOST_S),
-    Row(_ANY, Verdict.LOOK_AGAIN, "it is too early to say"),
+    Row(frozenset(Sight), Verdict.LOOK_AGAIN, "it is too early to say"),
 )
 
 
@@ -150,10 +162,10 @@ def decide(job: Doubted, sight: Sight, looks: LookSettings) -> Row:
     """Return the first row of the table that fits a job after a look."""
     reached = {
         Waited.AT_ONCE: True,
-        Waited.QUIET_S: job.quiet_s is not None and job.quiet_s >= looks.quiet_s,
         Waited.WITHIN_S: job.waited_s >= looks.within_s,
         Waited.AT_MOST_S: job.waited_s >= looks.at_most_s,
     }
+    was_quiet = job.quiet_s is not None and job.quiet_s >= looks.quiet_s
     return next(
         row
         for row in TABLE
@@ -162,6 +174,7 @@ def decide(job: Doubted, sight: Sight, looks: LookSettings) -> Row:
         and (not row.doubts or job.doubt in row.doubts)
         and row.engaged_before in (None, job.was_engaged)
         and row.on_unknown in ("", job.on_unknown)
+        and (was_quiet or not row.quiet)
     )
 
 

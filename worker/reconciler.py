@@ -28,8 +28,9 @@ from worker.settings import LookSettings, Settings
 
 log = structlog.get_logger()
 
-# Longer than two requests can take (connect and read time-outs at their most), so the turn outlives its holder.
-_LEASE_S = 60.0
+# Should a looker die, others look after so long. One that takes longer, at a PBX that hangs, is joined by another
+# with the same question, which does no harm; a longer lease would let calls end unseen.
+_LEASE_S = 15.0
 # Doubts of other processes' jobs are found so soon; those of this process wake the thread at once.
 _LONGEST_SLEEP_S = 1.0
 # Looks grow apart with the age of the youngest doubt, up to this.

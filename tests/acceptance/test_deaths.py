@@ -137,7 +137,7 @@ def test_the_calls_of_a_killed_worker_are_found_running(tmp_path: Path, namespac
         jobs = put(site, 4)
         with site.workers(processes=1, concurrency=4) as supervisor:
             eventually(lambda: len(site.pbxs["hq"].rings()) == 4)
-            os.kill(processes_of(supervisor)[0], signal.SIGKILL)
+            os.kill(children_of(supervisor.pid)[0], signal.SIGKILL)
             results = [site.end_of(job, within_s=30) for job in jobs]
 
         assert rung_twice(site.pbxs["hq"].rings()) == {}

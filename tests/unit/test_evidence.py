@@ -49,6 +49,8 @@ def test_said_failed_and_idle_for_long_enough_is_tried_again() -> None:
     assert decide(doubted(SAID_FAILED, 0), Sight.QUIET, LOOKS).verdict is Verdict.LOOK_AGAIN
     assert decide(doubted(SAID_FAILED, 2.9, quiet_s=2.9), Sight.QUIET, LOOKS).verdict is Verdict.LOOK_AGAIN
     assert decide(doubted(SAID_FAILED, 3, quiet_s=3), Sight.QUIET, LOOKS).verdict is Verdict.RETRY
+    # Nobody looked for long, for the looker had died: the quiet has to be seen all the same.
+    assert decide(doubted(SAID_FAILED, 90), Sight.QUIET, LOOKS).verdict is Verdict.LOOK_AGAIN
 
 
 def test_said_failed_is_not_tried_again_once_the_extension_was_in_use() -> None:
@@ -110,11 +112,15 @@ def test_nothing_is_dialed_again_unless_the_extension_was_idle_all_the_time(job:
         assert job.quiet_s is not None
         assert job.quiet_s >= LOOKS.quiet_s
     if verdict is Verdict.REDIAL:
+        assert job.quiet_s is not None
+        assert job.quiet_s >= LOOKS.quiet_s
         assert job.on_unknown == "redial"
         assert job.waited_s >= LOOKS.within_s
     assert (verdict is Verdict.ADOPT) == (sight is Sight.OURS)
     if verdict is Verdict.LOOK_AGAIN:
-        assert job.waited_s < LOOKS.at_most_s, "the looking ends"
+        in_time = job.waited_s < LOOKS.at_most_s
+        idle_soon = sight is Sight.QUIET and (job.quiet_s or 0) < LOOKS.quiet_s
+        assert in_time or idle_soon, "the looking ends"
 
 
 def test_every_row_has_a_reason_of_its_own_and_the_last_fits_everything() -> None:
