@@ -1,5 +1,8 @@
-"""The broker as a worker sees it: what may come in."""
+"""The broker as a worker sees it: what may come in, and how a lost connection is taken up again."""
 
+import logging
+import time
+import warnings
 from functools import partial
 from itertools import count
 from typing import Any
@@ -7,7 +10,9 @@ from typing import Any
 import redis
 import structlog
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.state import maybe_shutdown
 from kombu.connection import Connection as KombuConnection
 from kombu.transport import redis as transports
 
@@ -16,10 +21,13 @@ from worker.messages import Unusable, job_id_in
 
 log = structlog.get_logger()
 
+# Celery's own waits grow to half a minute, during which nothing is dialed although Redis is back.
+_RETRY_S = 1.0
+
 
 def guard(app: Celery, hopper: Hopper, message: str) -> None:
     """
-    Let *app*'s worker outlive whatever lies on its queue.
+    Let *app*'s worker outlive whatever lies on its queue, and whatever its Redis does.
 
     Args:
         app: Not yet started.
@@ -29,6 +37,8 @@ def guard(app: Celery, hopper: Hopper, message: str) -> None:
     app.gate = Gate(hopper, message)
     app.amqp.Connection = Connection
     app.conf.worker_consumer = Consumer
+    # Its warnings, a line for each try, say what `redis_away` says once.
+    logging.getLogger("celery.worker.consumer.consumer").setLevel(logging.ERROR)
 
 
 class Gate:
@@ -96,12 +106,19 @@ class _SentinelChannel(_Gated, transports.SentinelChannel):
     pass
 
 
+# A server that answers with an error (a replica, memory full, a failed disk, a queue that is no list) is as good
+# as away: kombu would let these end the worker.
+_AWAY = (*transports.Transport.connection_errors, redis.RedisError)
+
+
 class _Transport(transports.Transport):
     Channel = _Channel
+    connection_errors = _AWAY
 
 
 class _SentinelTransport(transports.SentinelTransport):
     Channel = _SentinelChannel
+    connection_errors = _AWAY
 
 
 class Connection(KombuConnection):
@@ -117,9 +134,50 @@ class Connection(KombuConnection):
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
-    """Celery's consumer, reading through the gate."""
+    """Celery's consumer, reading through the gate and asking a Redis that is away once a second."""
+
+    _is_away = False
+    _connected_at = 0.0
 
     def connection_for_read(self, heartbeat: Any = None) -> Any:
         connection = self.app.connection_for_read(heartbeat=heartbeat)
         connection.gate = self.app.gate
         return self.ensure_connected(connection)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        conn.ensure_connection(
+            lambda error, _interval: self._say_away(error),
+            interval_start=_RETRY_S,
+            interval_step=0,
+            interval_max=_RETRY_S,
+            callback=maybe_shutdown,
+            reraise_as_library_errors=False,
+        )
+        self.first_connection_attempt = False
+        self._connected_at = time.monotonic()
+        return conn
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        self._say_away(exc)
+        time.sleep(_RETRY_S)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        self._say_away(exc)
+        # At each lost connection Celery tells that a later release will have another default; ours is set. Its own
+        # start switches such warnings on, so they are switched off here.
+        warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+        super().on_connection_error_after_connected(exc)
+        # Some take the connection and refuse what comes next: not in a tight loop.
+        if time.monotonic() - self._connected_at < _RETRY_S:
+            time.sleep(_RETRY_S)
+
+    def on_ready(self) -> None:
+        super().on_ready()
+        if self._is_away:
+            log.info("redis_back", thread="consumer")
+        self._is_away = False
+
+    def _say_away(self, error: Exception) -> None:
+        if not self._is_away:
+            log.warning("redis_away", thread="consumer", error=type(error).__name__)
+        self._is_away = True

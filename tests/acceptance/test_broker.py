@@ -2,13 +2,14 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
-from ops.embedded_redis import EmbeddedRedis
+from ops.embedded_redis import EmbeddedRedis, free_port
 from tests.acceptance.installation import Installation, eventually, installation
 from tests.acceptance.test_deaths import OPTIONS, QUICK, processes_of, put, states
 from worker.app import build_app, dial_message
@@ -143,3 +144,69 @@ def test_a_strangers_headers_have_no_effect(site: Installation) -> None:
         assert site.hopper.client.llen(site.settings.queue) == 0
     assert len(site.pbxs["hq"].rings()) == 1
     assert "Traceback" not in site.worker_log.read_text()
+
+
+Fault = Callable[[redis.Redis], Callable[[], object]]
+
+
+def another_password(client: redis.Redis) -> Callable[[], object]:
+    [password] = client.config_get("requirepass").values()
+    client.config_set("requirepass", "another")
+    return lambda: client.config_set("requirepass", password)
+
+
+def a_replica_of_nobody(client: redis.Redis) -> Callable[[], object]:
+    client.replicaof("127.0.0.1", free_port())
+    return lambda: client.replicaof("NO", "ONE")
+
+
+def a_replica_that_lost_its_master(client: redis.Redis) -> Callable[[], object]:
+    client.config_set("replica-serve-stale-data", "no")
+    return a_replica_of_nobody(client)
+
+
+def full_memory(client: redis.Redis) -> Callable[[], object]:
+    client.config_set("maxmemory", "1mb")
+    return lambda: client.config_set("maxmemory", "0")
+
+
+def too_few_replicas(client: redis.Redis) -> Callable[[], object]:
+    client.config_set("min-replicas-to-write", "1")
+    return lambda: client.config_set("min-replicas-to-write", "0")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [another_password, a_replica_of_nobody, a_replica_that_lost_its_master, full_memory, too_few_replicas],
+)
+def test_a_redis_that_refuses_is_asked_until_it_is_well(site: Installation, fault: Fault) -> None:
+    with site.workers(concurrency=4) as supervisor:
+        workers = processes_of(supervisor)
+        # given a server that refuses, first on open connections and then on new ones
+        make_well = fault(site.hopper.client)
+        site.hopper.client.client_kill_filter(_type="normal", skipme=True)
+        eventually(lambda: told(site, "redis_away", "consumer"))
+        # when it is well again
+        make_well()
+        # then the same process goes on
+        eventually(lambda: told(site, "redis_back", "consumer"), within_s=5)
+        jobs = put(site, 5)
+        eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=5)
+        assert processes_of(supervisor) == workers
+    assert "worker_died" not in site.worker_log.read_text()
+
+
+def test_a_queue_that_is_no_list_ends_no_worker(site: Installation) -> None:
+    queue, client = site.settings.queue, site.hopper.client
+    with site.workers(concurrency=4) as supervisor:
+        workers = processes_of(supervisor)
+        client.set(queue, NUMBER)
+        eventually(lambda: told(site, "redis_away", "consumer"))
+        client.delete(queue)
+        jobs = put(site, 5)
+        eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=5)
+        assert processes_of(supervisor) == workers
+
+
+def told(site: Installation, event: str, thread: str) -> bool:
+    return any(f"event={event} thread={thread}" in line for line in site.worker_log.read_text().splitlines())
