@@ -134,6 +134,10 @@ class TcpProxy:
         """Return how many connections are open through the proxy, deaf ones included."""
         return len(self._lines)
 
+    def deaf(self) -> int:
+        """Return how many of the open connections have lost something, in either direction."""
+        return sum(line.requests.is_lost or line.replies.is_lost for line in tuple(self._lines))
+
     def close(self) -> None:
         """Reset every connection and stop."""
         if self._running:

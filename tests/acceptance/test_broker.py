@@ -5,11 +5,13 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.tcp_proxy import TcpProxy
 from tests.acceptance.installation import Installation, eventually, installation
 from tests.acceptance.test_deaths import OPTIONS, QUICK, processes_of, put, states
 from worker.app import build_app, dial_message
@@ -210,3 +212,21 @@ def test_a_queue_that_is_no_list_ends_no_worker(site: Installation) -> None:
 
 def told(site: Installation, event: str, thread: str) -> bool:
     return any(f"event={event} thread={thread}" in line for line in site.worker_log.read_text().splitlines())
+
+
+def test_a_half_open_connection_deafens_nobody(site: Installation) -> None:
+    port = urlsplit(site.settings.redis_url).port
+    assert port is not None
+    with TcpProxy("127.0.0.1", port) as proxy:
+        site.config.write_text(site.config.read_text().replace(f":{port}/", f":{proxy.port}/"))
+        with site.workers(concurrency=4) as supervisor:
+            workers = processes_of(supervisor)
+            # given connections of consumer, pacer and sweeper that still stand and will never say anything again
+            proxy.swallow_replies()
+            eventually(lambda: proxy.deaf() >= 3)
+            proxy.pass_on()
+            jobs = put(site, 5)
+            # then they are given up for new ones: the longest time-out is 10 s
+            eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=25)
+            eventually(lambda: not site.hopper.client.exists(f"{site.namespace}:outbox"))
+            assert processes_of(supervisor) == workers

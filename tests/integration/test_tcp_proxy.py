@@ -114,6 +114,7 @@ def test_swallowed_replies_reach_nobody_and_the_connection_stays_deaf(proxy: Tcp
         old.sendall(b"two")
         assert eventually(lambda: server.heard == b"onetwo")
         assert is_silent(old)
+        assert proxy.deaf() == 1
         proxy.pass_on()
         old.sendall(b"three")
         assert is_silent(old)
