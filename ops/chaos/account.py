@@ -179,9 +179,11 @@ class Account:
         """Return the jobs that ended as unknown and had rung."""
         return [job for job in self.evidence.jobs if job.state == JobState.UNKNOWN and self.rings_of(job)]
 
-    def redialed(self) -> list[Job]:
-        """Return the jobs that may ring more than once and did."""
-        return [job for job in self.evidence.jobs if job.may_ring_again and len(self.rings_of(job)) > 1]
+    def redials(self) -> tuple[int, int, int]:
+        """Return how many jobs may ring more than once, how many of them were tried again, and rang again."""
+        jobs = [job for job in self.evidence.jobs if job.may_ring_again]
+        tried_again = sum(int(job.record.get("attempts", 0)) > 1 for job in jobs)
+        return len(jobs), tried_again, sum(len(self.rings_of(job)) > 1 for job in jobs)
 
     def doubtful_in_call(self) -> list[Job]:
         """Return the jobs that rang, were doubted, and whose call was still up when the doubt began."""

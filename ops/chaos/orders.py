@@ -10,7 +10,7 @@ EXTENSIONS: Final = {"hq": range(1000, 1300), "branch": range(2000, 2300)}
 # The first ones of each PBX get a fifth of the jobs, so that some jobs queue behind a call.
 _HOT, _HOT_SHARE = 10, 0.2
 # The last ones get the jobs that may ring more than once.
-_REDIAL, _REDIAL_SHARE = 10, 0.02
+_REDIAL, _REDIAL_SHARE = 10, 0.05
 _NUMBER: Final = "02055501"
 
 

@@ -25,6 +25,7 @@ def _jobs(account: Account) -> list[_Row]:
     doubtful, resolved = account.doubtful_in_call(), account.resolved()
     share = f"{100 * len(resolved) / len(doubtful):.1f} %" if doubtful else "-"
     rang = len(account.unknown_that_rang())
+    redial, tried_again, rang_again = account.redials()
     of_state = {
         JobState.PLACED: f"{len(account.adopted())} adopted (outboundid)",
         JobState.UNKNOWN: f"{rang} had rung",
@@ -36,7 +37,7 @@ def _jobs(account: Account) -> list[_Row]:
         ("jobs", str(len(account.evidence.jobs)), ""),
         *((str(state), str(account.states[state]), of_state.get(state, "")) for state in states),
         ("in doubt, call up", str(len(doubtful)), f"{len(resolved)} resolved, {share}"),
-        ("rang again, as asked", str(len(account.redialed())), "on_unknown=redial only"),
+        ("with on_unknown=redial", str(redial), f"{tried_again} tried again, {rang_again} rang again"),
     ]
 
 
@@ -48,11 +49,11 @@ def _promises(account: Account) -> list[_Row]:
 def _faults(account: Account) -> list[_Row]:
     struck = account.struck()
     missed = sum(deed.missed for deed in account.evidence.deeds)
-    rows = [("faults", str(struck.total()), f"{len(struck)} kinds; {missed} more found nothing to strike at")]
+    rows = [("faults", str(struck.total()), f"{len(struck)} kinds; {missed} more missed")]
     rows += [(f"  {kind}", str(count), "") for kind, count in sorted(struck.items())]
     worst, standstill = account.worst_recovery(), account.longest_standstill()
     if worst:
-        rows.append(("worst recovery", f"{worst[0]:.1f} s", f"to the next ring after: {worst[1].kind}"))
+        rows.append(("worst recovery", f"{worst[0]:.1f} s", f"to a ring after: {worst[1].kind}"))
     if standstill is not None:
         rows.append(("longest standstill", f"{standstill:.1f} s", "of a job of a killed worker"))
     return rows

@@ -91,7 +91,9 @@ def test_a_job_without_a_record_is_lost() -> None:
 def test_a_phone_that_rang_twice_is_found() -> None:
     rings = (ring(), ring(1009, "1700000000.200"))
     assert broken(account(job(), rings=rings)) == ["rung twice"]
-    assert account(job(may_ring_again=True), rings=rings).held
+    asked_for = account(job(may_ring_again=True, record=PLACED | {"attempts": "2"}), rings=rings)
+    assert asked_for.held
+    assert asked_for.redials() == (1, 1, 1)
 
 
 def test_an_unknown_job_that_rang_twice_is_found() -> None:
