@@ -10,10 +10,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from ops.chaos.history import histories
+from ops.chaos.account import Account
+from ops.chaos.history import histories, history
 from ops.chaos.run import Options, Run, to_stderr
 from ops.chaos.table import table_of
 from worker.errors import DialerError
+from worker.jobs import JobState
 
 
 @click.command(name="chaos")
@@ -21,7 +23,9 @@ from worker.errors import DialerError
 @click.option("--jobs", type=click.IntRange(min=1), default=2000, show_default=True, help="Handed in meanwhile.")
 @click.option("--seed", type=int, help="Same jobs and faults again; default: made up and shown.")
 @click.option("--faults-per-minute", type=click.FloatRange(min=1), default=40, show_default=True)
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Leave logs and journals there.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path, file_okay=False), help="Leave logs, journals, unknown.txt there."
+)
 @click.option("--garbage", is_flag=True, help="Also push what is no message into the queue.")
 def command(
     *, seconds: float, jobs: int, seed: int | None, faults_per_minute: float, keep: Path | None, garbage: bool
@@ -45,7 +49,20 @@ def command(
         Console(soft_wrap=True).print(table_of(account, seed=chosen))
         for line in histories(account, run.logs):
             click.echo(line)
+        if keep is not None:
+            _keep_unknown(account, run, keep / "unknown.txt")
     sys.exit(0 if account.held else 1)
+
+
+def _keep_unknown(account: Account, run: Run, file: Path) -> None:
+    """Unknown jobs are no violation, but each is one that somebody must look after."""
+    lines = [
+        line
+        for job in account.evidence.jobs
+        if job.state == JobState.UNKNOWN
+        for line in (f"job {job.job_id}", *history(account, job, run.logs), "")
+    ]
+    file.write_text("\n".join(lines))
 
 
 if __name__ == "__main__":

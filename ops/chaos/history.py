@@ -31,10 +31,11 @@ def histories(account: Account, logs: Sequence[Path], *, most: int = 20) -> Iter
         yield ""
         yield from (f"{violation.kind}: job {job.job_id}: {violation.sentence}" for violation in violations)
         if index < most:
-            yield from _history(account, job, logs)
+            yield from history(account, job, logs)
 
 
-def _history(account: Account, job: Job, logs: Sequence[Path]) -> Iterator[str]:
+def history(account: Account, job: Job, logs: Sequence[Path]) -> Iterator[str]:
+    """Yield the lines on one job, bad or not: record, then timeline, rings and faults by time, then log lines."""
     yield f"  handed in for extension {job.extid} of {job.pbx}; redial {'yes' if job.may_ring_again else 'no'}"
     yield "  record    " + "  ".join(
         f"{name}={_time_or_text(name, text)}" for name, text in sorted(job.record.items())
