@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from ops.children import children_of
 from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.installation import Installation, eventually, installation
 from ops.tcp_proxy import TcpProxy
-from tests.acceptance.installation import Installation, eventually, installation
-from tests.acceptance.test_deaths import OPTIONS, QUICK, processes_of, put, states
+from tests.acceptance.test_deaths import OPTIONS, QUICK, put, states
 from worker.app import build_app, dial_message
 from worker.jobs import JobState
 
@@ -28,9 +29,7 @@ def site(tmp_path: Path, namespace: str) -> Iterator[Installation]:
         EmbeddedRedis(tmp_path / "redis") as server,
         installation(tmp_path, server, namespace, hq=OPTIONS) as site,
     ):
-        site.write_settings()
-        lines = site.config.read_text().splitlines()
-        site.config.write_text("\n".join([*lines, *QUICK]))
+        site.write_settings(sections={"limits": QUICK})
         yield site
 
 
@@ -73,14 +72,14 @@ def garbage(site: Installation) -> dict[str, bytes | str]:
 def test_garbage_on_the_queue_is_set_aside_and_dialing_goes_on(site: Installation) -> None:
     queue, messages = site.settings.queue, garbage(site)
     with site.workers(concurrency=4) as supervisor:
-        workers = processes_of(supervisor)
+        workers = children_of(supervisor.pid)
         jobs = []
         for message in messages.values():
             site.hopper.client.lpush(queue, message)
             jobs += put(site, 2)
         eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)})
         eventually(lambda: site.hopper.set_aside_count() == len(messages))
-        assert processes_of(supervisor) == workers
+        assert children_of(supervisor.pid) == workers
         doctor = site.outdial("doctor").stdout
     log = site.worker_log.read_text()
     assert log.count("message_set_aside") == len(messages)
@@ -94,7 +93,7 @@ def test_garbage_on_the_queue_is_set_aside_and_dialing_goes_on(site: Installatio
 
 def test_a_thousand_garbage_messages_in_front_hold_up_nobody(site: Installation) -> None:
     with site.workers(concurrency=4) as supervisor:
-        workers = processes_of(supervisor)
+        workers = children_of(supervisor.pid)
         with site.hopper.client.pipeline(transaction=False) as pipe:
             for _ in range(1000):
                 pipe.lpush(site.settings.queue, NUMBER)
@@ -102,7 +101,7 @@ def test_a_thousand_garbage_messages_in_front_hold_up_nobody(site: Installation)
         jobs = put(site, 20)
         eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=10)
         assert site.hopper.set_aside_count() == 1000
-        assert processes_of(supervisor) == workers
+        assert children_of(supervisor.pid) == workers
 
 
 def test_a_strangers_headers_have_no_effect(site: Installation) -> None:
@@ -120,7 +119,7 @@ def test_a_strangers_headers_have_no_effect(site: Installation) -> None:
         {"group": 17, "root_id": {}, "ignore_result": "no"},
     )
     with site.workers(concurrency=4) as supervisor:
-        workers = processes_of(supervisor)
+        workers = children_of(supervisor.pid)
         for headers in odd:
             site.hopper.client.lpush(
                 site.settings.queue, json.dumps(good | {"headers": good["headers"] | headers})
@@ -141,7 +140,7 @@ def test_a_strangers_headers_have_no_effect(site: Installation) -> None:
         site.hopper.resume()
         # then it rings once, and nothing was disturbed
         assert site.end_of(job).state is JobState.PLACED
-        assert processes_of(supervisor) == workers
+        assert children_of(supervisor.pid) == workers
         assert site.hopper.set_aside_count() == 0
         assert site.hopper.client.llen(site.settings.queue) == 0
     assert len(site.pbxs["hq"].rings()) == 1
@@ -183,7 +182,7 @@ def too_few_replicas(client: redis.Redis) -> Callable[[], object]:
 )
 def test_a_redis_that_refuses_is_asked_until_it_is_well(site: Installation, fault: Fault) -> None:
     with site.workers(concurrency=4) as supervisor:
-        workers = processes_of(supervisor)
+        workers = children_of(supervisor.pid)
         # given a server that refuses, first on open connections and then on new ones
         make_well = fault(site.hopper.client)
         site.hopper.client.client_kill_filter(_type="normal", skipme=True)
@@ -194,20 +193,20 @@ def test_a_redis_that_refuses_is_asked_until_it_is_well(site: Installation, faul
         eventually(lambda: told(site, "redis_back", "consumer"), within_s=5)
         jobs = put(site, 5)
         eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=5)
-        assert processes_of(supervisor) == workers
+        assert children_of(supervisor.pid) == workers
     assert "worker_died" not in site.worker_log.read_text()
 
 
 def test_a_queue_that_is_no_list_ends_no_worker(site: Installation) -> None:
     queue, client = site.settings.queue, site.hopper.client
     with site.workers(concurrency=4) as supervisor:
-        workers = processes_of(supervisor)
+        workers = children_of(supervisor.pid)
         client.set(queue, NUMBER)
         eventually(lambda: told(site, "redis_away", "consumer"))
         client.delete(queue)
         jobs = put(site, 5)
         eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=5)
-        assert processes_of(supervisor) == workers
+        assert children_of(supervisor.pid) == workers
 
 
 def told(site: Installation, event: str, thread: str) -> bool:
@@ -220,7 +219,7 @@ def test_a_half_open_connection_deafens_nobody(site: Installation) -> None:
     with TcpProxy("127.0.0.1", port) as proxy:
         site.config.write_text(site.config.read_text().replace(f":{port}/", f":{proxy.port}/"))
         with site.workers(concurrency=4) as supervisor:
-            workers = processes_of(supervisor)
+            workers = children_of(supervisor.pid)
             # given connections of consumer, pacer and sweeper that still stand and will never say anything again
             proxy.swallow_replies()
             eventually(lambda: proxy.deaf() >= 3)
@@ -229,4 +228,4 @@ def test_a_half_open_connection_deafens_nobody(site: Installation) -> None:
             # then they are given up for new ones: the longest time-out is 10 s
             eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=25)
             eventually(lambda: not site.hopper.client.exists(f"{site.namespace}:outbox"))
-            assert processes_of(supervisor) == workers
+            assert children_of(supervisor.pid) == workers

@@ -38,7 +38,7 @@ def put(site: Installation, extid: str, **fields: Any) -> str:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # Celery leaves SQLAlchemy's connections to the collector
 def test_a_plain_celery_client_gets_every_end(site: Installation) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=0.5)
-    site.pbxs["hq"].fault(kind="drop_after_ring", extid="1003")
+    site.pbxs["hq"].fault(kind="drop_before_ring", extid="1003")
     site.hopper.pause()
     cancelled, expired = put(site, "1004"), put(site, "1005", expires_at=soon)
     assert site.hopper.cancel(cancelled)[0] == "cancelled"
