@@ -52,7 +52,19 @@ def test_a_record_shows_the_fields_it_has() -> None:
 
 
 def test_lanes_show_counts_and_why_a_pbx_is_still() -> None:
-    view = PbxView("hq", 1200, 3, 2, 1, True, 9.6, "log-in refused", (LaneView("1001", 1200, 4.0),))
+    view = PbxView(
+        name="hq",
+        waiting=1200,
+        later=3,
+        released=2,
+        open_calls=1,
+        paused=True,
+        in_doubt=0,
+        breaker="open",
+        barred_s=9.6,
+        barred_reason="log-in refused",
+        lanes=(LaneView("1001", 1200, 4.0),),
+    )
     header, line = lane_table([view], {"hq"}, with_lanes=False)
     assert header.split() == ["pbx", "waiting", "later", "released", "open", "calls", "state"]
     assert line.split(maxsplit=5) == ["hq", "1,200", "3", "2", "1", "paused; closed for 10 s: log-in refused"]

@@ -315,6 +315,7 @@ def test_a_result_has_the_fields_others_script_against() -> None:
             "job_id",
             "state",
             "callid",
+            "outboundid",
             "errno",
             "error",
             "pbx",
@@ -344,6 +345,7 @@ def test_a_result_survives_its_plain_form() -> None:
     ("facts", "sentence"),
     [
         ({"state": "placed", "callid": "1.2"}, "placed with callid 1.2"),
+        ({"state": "placed", "outboundid": "1.3"}, "placed as outbound call 1.3"),
         ({"state": "failed", "errno": "10006", "error": "no such extension"}, "failed: 10006: no such extension"),
         ({"state": "cancelled"}, "cancelled"),
     ],

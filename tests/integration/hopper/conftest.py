@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.integration.hopper.stage import QUICK, Stage, keys_of, leaks
+from tests.integration.hopper.stage import QUICK, QUICK_LOOKS, Stage, keys_of, leaks
 from worker.hopper import Hopper
 
 
@@ -30,6 +30,7 @@ def stage(hopper: Hopper, namespace: str) -> Stage:
 @pytest.fixture
 def quick(client: "redis.Redis", namespace: str) -> Stage:
     """The same at time limits of a fraction of a second."""
-    made = Stage(Hopper(client, namespace=namespace, retain_s=600, limits=QUICK), queue=f"{namespace}.dial")
+    hopper = Hopper(client, namespace=namespace, retain_s=600, limits=QUICK, looks=QUICK_LOOKS)
+    made = Stage(hopper, queue=f"{namespace}.dial")
     made.open_pbx()
     return made

@@ -11,14 +11,15 @@ from typing import TypeVar
 import redis
 
 from tests.conftest import pbx_settings
-from worker.hopper import Claim, Go, Hopper, Login, Token
-from worker.jobs import DialJob, DialResult, JobState
-from worker.settings import TimeLimits
+from worker.hopper import Claim, Doubted, Go, Hopper, Login, LookTurn, Token
+from worker.jobs import DialJob, DialResult, Doubt, JobState
+from worker.settings import BreakerSettings, LookSettings, TimeLimits
 
 # The product's order of time limits, some hundred times faster.
 QUICK = TimeLimits(
     attempt_deadline_s=0.05, claim_lease_s=0.1, claim_dead_s=0.2, release_ttl_s=0.2, visibility_timeout_s=60
 )
+QUICK_LOOKS = LookSettings(every_s=0.05, quiet_s=0.05, within_s=0.1, at_most_s=0.2)
 GENEROUS_S = 10.0
 T = TypeVar("T")
 
@@ -137,6 +138,58 @@ class Stage:
         job_id = self.put(extid, **fields)
         assert self.release() == [job_id]
         return job_id, self.go(job_id, nonce)
+
+    def doubted(
+        self, extid: str = "1001", *, nonce: str = "n1", doubt: Doubt = Doubt.LOST_REPLY, **fields: object
+    ) -> tuple[str, Go]:
+        """Bring one new job as far as its claim, whose holder then cannot say whether it rang."""
+        job_id, claim = self.claimed(extid, nonce=nonce, **fields)
+        assert self.hopper.doubt(job_id, nonce, doubt, errno="no_reply", error="the reply was lost")
+        return job_id, claim
+
+    def orphaned(self, extid: str = "1001", *, nonce: str = "n1", **fields: object) -> tuple[str, Go]:
+        """Bring one new job as far as its claim, whose holder then dies, and have the sweeper see it."""
+        job_id, claim = self.claimed(extid, nonce=nonce, **fields)
+        assert eventually(lambda: self.sweep() == [] and self.is_in_doubt(job_id))
+        return job_id, claim
+
+    def unknown(self, extid: str = "1001", *, nonce: str = "n1", **fields: object) -> tuple[str, Go]:
+        """Bring one new job to the end that nobody wants: no look could tell what became of it."""
+        job_id, claim = self.doubted(extid, nonce=nonce, **fields)
+        [job] = [job for job in self.look().jobs if job.id == job_id]
+        self.carry_out(job, JobState.UNKNOWN)
+        return job_id, claim
+
+    def look(self, *, lease_s: float = 60, most: int = 100) -> LookTurn:
+        """Wait for the turn to look at whatever PBX is next, and take it."""
+        turn = eventually(lambda: self.look_turn(lease_s=lease_s, most=most))
+        assert turn is not None, "nobody's turn"
+        return turn
+
+    def look_turn(self, *, lease_s: float = 60, most: int = 100) -> LookTurn | None:
+        """Take the turn to look if there is one now."""
+        turn = self.hopper.look_turn(lease_s=lease_s, most=most)
+        return turn if isinstance(turn, LookTurn) else None
+
+    def carry_out(self, job: Doubted, state: JobState, *, nothing_runs: bool = False) -> DialResult | None:
+        """End a doubted job as its looker does."""
+        facts = {"outboundid": "7.7"} if state is JobState.PLACED else {"errno": job.errno, "error": job.error}
+        finished = self.hopper.finish(
+            job.id, job.nonce, state, job, answered=False, nothing_runs=nothing_runs, **facts
+        )
+        return finished and finished.result
+
+    def is_in_doubt(self, job_id: str) -> bool:
+        record = self.hopper.record(job_id)
+        return record.get("state") == "claimed" and "doubt" in record
+
+    def unreachable(
+        self, pbx: str = "hq", *, failures: int = 1, base_s: float = 60, cap_s: float = 60, by: str = "x"
+    ) -> float | None:
+        """Find a PBX down, with a breaker that opens after so many failures."""
+        breaker = BreakerSettings(failures=failures, base_s=base_s, cap_s=cap_s)
+        hopper = Hopper(self.hopper.client, namespace=self.hopper.keys.namespace, retain_s=600, breaker=breaker)
+        return hopper.unreachable(pbx, reason="down", by=by)
 
     def finish(self, job_id: str, nonce: str, claim: Go, state: JobState = JobState.PLACED) -> DialResult | None:
         facts = {"callid": "1.1"} if state is JobState.PLACED else {"errno": "10006", "error": "no such number"}

@@ -168,10 +168,10 @@ def test_a_pause_between_release_and_claim_sends_the_job_back(stage: Stage, name
     assert stage.release() == [job_id]
 
 
-def test_a_pbx_closed_between_release_and_claim_sends_the_job_back(stage: Stage) -> None:
+def test_a_breaker_opened_between_release_and_claim_sends_the_job_back(stage: Stage) -> None:
     job_id = stage.put()
     stage.release()
-    stage.hopper.close("hq", base_s=0.05, cap_s=1, reason="refused")
+    stage.unreachable(base_s=0.05)
 
     assert stage.claim(job_id, slot_wait_s=5) == Back()
     assert eventually(stage.release) == [job_id]

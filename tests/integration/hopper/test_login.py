@@ -200,43 +200,14 @@ def test_a_refusal_of_the_old_password_does_not_block_the_new_one(known: Hopper)
     assert known.barred("pbx") == (0.0, "")
 
 
-# --- a PBX that cannot be reached --------------------------------------------------------------------------
-
-
-def test_a_pbx_closes_for_longer_each_time_up_to_a_cap(known: Hopper) -> None:
-    seconds = []
-    for _ in range(4):
-        seconds.append(known.close("pbx", base_s=0.02, cap_s=0.1, reason="refused"))
-        assert eventually(lambda: known.barred("pbx")[0] == 0)
-
-    assert seconds == pytest.approx([0.02, 0.04, 0.08, 0.1], abs=1e-5)
-
-
-def test_calls_that_failed_together_count_once(known: Hopper) -> None:
-    first = known.close("pbx", base_s=10, cap_s=100, reason="first")
-    second = known.close("pbx", base_s=10, cap_s=100, reason="second")
-
-    assert second <= first
-    assert known.barred("pbx")[1] == "first"
-
-
-def test_closing_never_shortens_the_block_of_a_wrong_password(known: Hopper) -> None:
-    ask(known, "a")
-    known.login_done("pbx", "a", block_s=610, reason="wrong password")
-
-    assert known.close("pbx", base_s=1, cap_s=10, reason="down") > 600
-
-
-def test_a_pbx_down_for_ever_stays_closed_for_no_longer_than_the_cap(known: Hopper) -> None:
-    known.client.hset(known.keys.pbx("pbx"), "failures", 10_000)
-    assert known.close("pbx", base_s=0.5, cap_s=10, reason="down") == pytest.approx(10)
+# --- and the breaker ---------------------------------------------------------------------------------------
 
 
 def test_a_login_that_opens_a_closed_pbx_brings_its_jobs_at_once(stage: Stage) -> None:
     # One call found the PBX down while a login was under way; the login succeeds.
     stage.open_pbx("branch", logged_in=False)
     stage.hopper.login_turn("branch", refused=-1, nonce="a", lease_s=30, spacing_s=0)
-    stage.hopper.close("branch", base_s=30, cap_s=30, reason="down")
+    stage.unreachable("branch")
     job_id = stage.put(pbx="branch")
     assert stage.release() == []
 

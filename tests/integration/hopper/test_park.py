@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.hopper.stage import Stage, eventually, in_s
-from worker.hopper import Back, Go, NotYours, Wait
+from worker.hopper import Back, Go, NotYours, Parked, Wait
 from worker.jobs import JobState
 
 # --- park --------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def test_a_free_attempt_is_given_back(stage: Stage) -> None:
 def test_the_same_park_again_answers_the_same_and_changes_nothing(stage: Stage, in_slot: bool, free: bool) -> None:
     job_id, _ = stage.claimed()
 
-    def park() -> bool:
+    def park() -> Parked | None:
         return stage.hopper.park(job_id, "n1", delay_s=60, in_slot=in_slot, free=free, rest_s=5, errno="1")
 
     assert park()
@@ -110,8 +110,8 @@ def test_a_job_whose_slot_died_while_it_slept_is_taken_back(quick: Stage) -> Non
 
 
 def test_a_late_park_takes_the_job_back_from_unknown(quick: Stage) -> None:
-    job_id, _ = quick.claimed(expires_at=in_s(60))
-    assert eventually(quick.sweep) == [job_id]
+    job_id, _ = quick.unknown(expires_at=in_s(60))
+    assert quick.sweep() == [job_id]
 
     assert quick.hopper.park(job_id, "n1", delay_s=0, free=True)
 
@@ -125,8 +125,7 @@ def test_a_late_park_takes_the_job_back_from_unknown(quick: Stage) -> None:
 
 def test_a_late_park_in_the_slot_never_takes_an_extension_that_is_in_another_call(quick: Stage) -> None:
     # The holder was frozen past its claim and its leases; meanwhile the extension rings for another job.
-    late, _ = quick.claimed("1001", nonce="late")
-    eventually(quick.sweep)
+    late, _ = quick.unknown("1001", nonce="late")
     quick.open_pbx(open_call_s=60)
     other = quick.put("1001")
     assert eventually(quick.release) == [other]
@@ -138,8 +137,7 @@ def test_a_late_park_in_the_slot_never_takes_an_extension_that_is_in_another_cal
 
 
 def test_a_late_park_in_the_slot_never_takes_a_line_too_many(quick: Stage) -> None:
-    late, _ = quick.claimed("1001", nonce="late")
-    eventually(quick.sweep)
+    late, _ = quick.unknown("1001", nonce="late")
     quick.open_pbx(open_call_s=60, max_open_calls=1)
     other = quick.put("1002")
     assert eventually(quick.release) == [other]

@@ -314,9 +314,9 @@ def test_the_kill_switch_stops_every_pbx(stage: Stage) -> None:
     assert sorted(stage.release()) == sorted(job_ids)
 
 
-def test_a_closed_pbx_waits_its_time_and_holds_up_nobody(stage: Stage) -> None:
+def test_a_pbx_whose_breaker_is_open_waits_its_time_and_holds_up_nobody(stage: Stage) -> None:
     stage.open_pbx("branch")
-    stage.hopper.close("hq", base_s=0.1, cap_s=0.1, reason="refused")
+    stage.unreachable(base_s=0.1)
     waiting, other = stage.put(), stage.put(pbx="branch")
 
     assert stage.release() == [other]

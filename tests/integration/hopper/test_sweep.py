@@ -33,15 +33,16 @@ def test_a_job_just_released_is_left_alone(stage: Stage) -> None:
     stage.go(job_id, "n")
 
 
-def test_a_dead_claim_ends_as_unknown_and_is_never_rung_again(quick: Stage) -> None:
+def test_a_dead_claim_is_in_doubt_and_is_not_rung_again(quick: Stage) -> None:
     quick.open_pbx(open_call_s=60)
     job_id, _ = quick.claimed()
 
-    assert eventually(quick.sweep) == [job_id]
+    assert eventually(lambda: quick.sweep() == [] and quick.is_in_doubt(job_id))
 
     result = quick.hopper.result(job_id)
     assert result is not None
-    assert (result.state, result.errno, result.error) == ("unknown", "worker_lost", "the worker vanished")
+    assert (result.state, result.errno, result.error) == ("claimed", "worker_lost", "the worker vanished")
+    assert quick.hopper.view("hq").in_doubt == 1
     assert quick.release() == []
     assert quick.score("lines:hq", job_id) is not None, "the call may be open"
     assert quick.score("exts:hq", "1001") is not None
@@ -55,7 +56,7 @@ def test_a_live_claim_is_left_alone(stage: Stage) -> None:
     assert stage.snapshot() == before
 
 
-@pytest.mark.parametrize("held_up_by", ["pause", "kill switch", "closed", "unknown pbx", "not before"])
+@pytest.mark.parametrize("held_up_by", ["pause", "kill switch", "breaker", "unknown pbx", "not before"])
 def test_jobs_expire_although_nothing_is_released(stage: Stage, held_up_by: str) -> None:
     fields: dict[str, object] = {}
     match held_up_by:
@@ -63,8 +64,8 @@ def test_jobs_expire_although_nothing_is_released(stage: Stage, held_up_by: str)
             stage.hopper.pause("hq")
         case "kill switch":
             stage.hopper.pause()
-        case "closed":
-            stage.hopper.close("hq", base_s=60, cap_s=60, reason="down")
+        case "breaker":
+            stage.unreachable()
         case "unknown pbx":
             fields = {"pbx": "unknown"}
         case _:
@@ -106,7 +107,7 @@ def test_more_than_one_sweep_can_take_is_taken_by_the_next(stage: Stage) -> None
 
 def test_one_sweeps_for_all_within_the_interval(stage: Stage) -> None:
     def sweep() -> list[str] | None:
-        return stage.hopper.sweep(interval_s=60, undelivered_s=0, dead_error="")
+        return stage.hopper.sweep(interval_s=60, undelivered_s=0, dead_errno="", dead_error="")
 
     assert sweep() == []
     assert sweep() is None
@@ -115,7 +116,7 @@ def test_one_sweeps_for_all_within_the_interval(stage: Stage) -> None:
 
 def test_the_next_sweep_comes_after_the_interval_whoever_died(stage: Stage) -> None:
     def sweep() -> bool:
-        return stage.hopper.sweep(interval_s=0.05, undelivered_s=0, dead_error="") is not None
+        return stage.hopper.sweep(interval_s=0.05, undelivered_s=0, dead_errno="", dead_error="") is not None
 
     assert sweep()
     assert eventually(sweep)
@@ -157,8 +158,7 @@ def test_a_result_as_read_from_the_record_counts_as_delivered_too(stage: Stage) 
 
 
 def test_a_newer_end_stays_when_the_older_one_was_delivered(quick: Stage) -> None:
-    job_id, claim = quick.claimed()
-    eventually(quick.sweep)
+    job_id, claim = quick.unknown()
     older = quick.hopper.result(job_id)
     newer = quick.finish(job_id, "n1", claim)
     assert older is not None
