@@ -247,11 +247,11 @@ class Hopper(Looking):
         word, *rest = self._scripts.run("finish", job_id, nonce, state, self._retain_s, *flags, *fields)
         if word != "done":
             return None
-        finished_at, attempts, enqueued_at, metadata, closed, callid, outboundid = rest
+        finished_at, attempts, enqueued_at, metadata, closed, callid, outboundid, placed_at = rest
         record = {"state": state, "pbx": claim.pbx, "extid": claim.extid, "attempts": attempts, **facts}
         record |= {"enqueued_at": enqueued_at, "finished_at": finished_at, "metadata": metadata}
         if state is JobState.PLACED:
-            record |= {"placed_at": finished_at, "callid": callid or None, "outboundid": outboundid or None}
+            record |= {"placed_at": placed_at, "callid": callid or None, "outboundid": outboundid or None}
         return Finished(DialResult.from_record(job_id, record), breaker_closed=closed == "1")
 
     def park(  # noqa: PLR0913  as above

@@ -2,12 +2,12 @@
 -- KEYS[1] NS. ARGV: id, nonce, state (placed | failed | unknown), retain_s, '1' if nothing runs on the extension,
 -- '1' if the PBX answered, then field, value, …
 -- Returns {'done', finished_at, attempts, enqueued_at, metadata or '', '1' if the breaker closed by it, callid or '',
--- outboundid or ''} or {'stale', state or 'gone'}.
+-- outboundid or '', placed_at or ''} or {'stale', state or 'gone'}.
 -- Twice with the same nonce: the second time answers the same and changes nothing. A claim that others had in doubt,
 -- called unknown or found running may still be finished by its holder: that is evidence, not a second try.
 local id, nonce, state, retain_s, nothing_runs = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
 local record = read(id, 'nonce', 'pbx', 'extid', 'hold', 'attempts', 'enqueued_at', 'finished_at', 'metadata', 'callid',
-  'outboundid', 'claimed_at')
+  'outboundid', 'claimed_at', 'placed_at')
 if record.damage then
   abandon(id, record.damage)
   return { 'stale', 'damaged' }
@@ -18,7 +18,7 @@ for i = 1, #facts, 2 do given[facts[i]] = facts[i + 1] end
 
 local function done(finished_at, closed)
   return { 'done', finished_at, tonumber(record.attempts), record.enqueued_at, record.metadata or '', closed or '',
-    given.callid or record.callid or '', given.outboundid or record.outboundid or '' }
+    given.callid or record.callid or '', given.outboundid or record.outboundid or '', record.placed_at or '' }
 end
 
 if not record.state or record.nonce ~= nonce then return { 'stale', record.state or 'gone' } end
@@ -28,7 +28,11 @@ if record.state == state and not completes then return done(record.finished_at) 
 if record.state ~= 'claimed' and record.state ~= 'unknown' and not completes then return { 'stale', record.state } end
 
 redis.call('ZREM', key('claimed'), id)
-local placed_at = state == 'placed' and not completes and { 'placed_at', stamp(NOW) } or {}
+local placed_at = {}
+if state == 'placed' and not completes then
+  record.placed_at = stamp(NOW)
+  placed_at = { 'placed_at', record.placed_at }
+end
 if state == 'failed' or nothing_runs then
   let_go(id, record)
 elseif owns_extension(record) then
