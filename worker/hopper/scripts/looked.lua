@@ -6,6 +6,7 @@
 local pbx = ARGV[1]
 redis.call('ZREM', key('looks'), pbx)
 local closed = ARGV[3] == '1' and answered(pbx) or ''
+end_probe(pbx, 'look')
 for i = 4, #ARGV, 4 do
   local id, engaged, quiet_since, quiet = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local record = read(id)

@@ -186,6 +186,13 @@ local function begin_probe(pbx, id, lasts_s)
   redis.call('HSET', key('pbx', pbx), 'probe', id, 'probe_until', stamp(NOW + lasts_s))
 end
 
+-- The probe is over, whatever it told: another may go.
+local function end_probe(pbx, id)
+  if redis.call('HGET', key('pbx', pbx), 'probe') ~= id then return end
+  redis.call('HDEL', key('pbx', pbx), 'probe', 'probe_until')
+  look_again(pbx)
+end
+
 local function close_breaker(pbx)
   redis.call('HDEL', key('pbx', pbx), 'failures', 'trips', 'barred_until', 'barred_reason', 'barred_by', 'probe',
     'probe_until')
@@ -261,6 +268,7 @@ local function leave_flight(id, record)
   redis.call('ZREM', key('claimed'), id)
   redis.call('ZREM', key('released'), id)
   redis.call('ZREM', key('released', record.pbx), id)
+  if record.state == 'claimed' then end_probe(record.pbx, id) end
   if record.doubt then
     redis.call('ZREM', key('doubts', record.pbx), id)
     redis.call('HDEL', key('job', id), 'doubt', 'doubted_at', 'engaged', 'quiet_since')
