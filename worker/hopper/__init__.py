@@ -3,6 +3,7 @@
 from worker.hopper.answers import (
     Back,
     Barred,
+    Breaker,
     Claim,
     Doubted,
     Ended,
@@ -29,6 +30,7 @@ __all__ = [
     "KILL_SWITCH",
     "Back",
     "Barred",
+    "Breaker",
     "Claim",
     "Doubted",
     "Ended",

@@ -174,6 +174,21 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True)
+class Breaker:
+    """
+    One PBX's breaker: `state` is closed, open or half-open.
+
+    `seconds` is how long it stays open, 0 if it does not; `since` (unix seconds) when it first opened, 0 while it
+    is closed; `reason` why.
+    """
+
+    state: str
+    seconds: float
+    since: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LaneView:
     """One extension's lane: how many jobs may go now, and how long the extension is still taken."""
 
@@ -187,8 +202,9 @@ class PbxView:
     """
     One PBX at a glance.
 
-    `breaker` is closed, open or half-open; `barred_s` is how long it stays open, `barred_reason` why, and both are
-    empty while it is closed. `in_doubt`: claimed jobs of which nobody knows whether they rang.
+    `breaker` is closed, open or half-open; `barred_s` is how long it stays open, `barred_since` when (unix
+    seconds) it first opened, `barred_reason` why; 0 and empty while it is closed.
+    `in_doubt`: claimed jobs of which nobody knows whether they rang.
     """
 
     name: str
@@ -200,5 +216,6 @@ class PbxView:
     in_doubt: int
     breaker: str
     barred_s: float
+    barred_since: float
     barred_reason: str
     lanes: tuple[LaneView, ...]

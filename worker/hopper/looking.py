@@ -8,14 +8,15 @@ from typing import Any
 
 import redis
 
-from worker.hopper.answers import LaneView, Moment, PbxView, SetAside
+from worker.hopper.answers import Breaker, LaneView, Moment, PbxView, SetAside
 from worker.hopper.connection import Scripts
 from worker.hopper.keys import Keys
-from worker.jobs import DialResult, Priority
+from worker.jobs import DialResult, JobState, Priority
 
 KILL_SWITCH = "*"
 # As in `scripts/shared.lua`.
 _FIRST_LINES, _LAST_LINES = 4, 16
+_BREAKER = ("barred_until", "barred_since", "barred_reason")
 
 
 class Looking:
@@ -85,6 +86,30 @@ class Looking:
                 # The record is looked at again each second in case a message was lost with a connection.
                 channel.get_message(timeout=min(left, 1.0))
 
+    def count_ended(self, state: JobState, since: float, *, most: int = 50_000) -> tuple[int, bool]:
+        """
+        Count the jobs that ended in one state at or after *since* (unix seconds) and are in it still.
+
+        Args:
+            state: A final one.
+            since: The time.
+            most: Ended jobs looked at, the newest first; keeps this quick however many ended.
+
+        Returns:
+            How many there are, and whether all were looked at.
+        """
+        found = self._client.zrange(
+            self.keys.ended, "+inf", since, byscore=True, desc=True, offset=0, num=most + 1
+        )
+        count, newest = 0, found[:most]
+        for first in range(0, len(newest), 1000):
+            with self._client.pipeline(transaction=False) as pipe:
+                for job_id in newest[first : first + 1000]:
+                    pipe.hget(self.keys.job(job_id), "state")
+                # A record that is no hash any more is an error in its place.
+                count += sum(held == state for held in pipe.execute(raise_on_error=False))
+        return count, len(found) <= most
+
     def paused(self) -> set[str]:
         """Return the paused PBXs; `*` stands for the kill switch."""
         return set(self._client.smembers(self.keys.paused))
@@ -106,9 +131,12 @@ class Looking:
 
     def barred(self, pbx: str) -> tuple[float, str]:
         """Return for how many seconds a PBX's breaker stays open (0: it does not) and why."""
-        until, reason = self._client.hmget(self.keys.pbx(pbx), "barred_until", "barred_reason")
-        left = float(until or 0) - self.now()
-        return (left, reason or "") if left > 0 else (0.0, "")
+        breaker = self.breaker(pbx)
+        return (breaker.seconds, breaker.reason) if breaker.seconds > 0 else (0.0, "")
+
+    def breaker(self, pbx: str) -> Breaker:
+        """Return the breaker of one PBX."""
+        return _breaker(self._client.hmget(self.keys.pbx(pbx), *_BREAKER), self.now())
 
     def timeline(self, job_id: str) -> list[Moment]:
         """Return a job's last moves, oldest first; of a long life the first four and the last sixteen."""
@@ -134,9 +162,9 @@ class Looking:
             pipe.zcard(keys.released(pbx))
             pipe.zcount(keys.lines(pbx), now, "+inf")
             pipe.zcard(keys.doubts(pbx))
-            pipe.hmget(keys.pbx(pbx), "barred_until", "barred_reason")
-            *rings, later, released, lines, in_doubt, (until, reason) = pipe.execute()
-        barred_s = max(0.0, float(until or 0) - now)
+            pipe.hmget(keys.pbx(pbx), *_BREAKER)
+            *rings, later, released, lines, in_doubt, state = pipe.execute()
+        breaker = _breaker(state, now)
         rows = sorted((extid, free_at) for ring in rings for extid, free_at in ring)
         with self._client.pipeline(transaction=False) as pipe:
             for extid, _ in rows:
@@ -156,9 +184,10 @@ class Looking:
             open_calls=max(0, lines - released),
             paused=bool(paused & {pbx, KILL_SWITCH}),
             in_doubt=in_doubt,
-            breaker="closed" if until is None else "open" if barred_s > 0 else "half-open",
-            barred_s=barred_s,
-            barred_reason=reason or "",
+            breaker=breaker.state,
+            barred_s=breaker.seconds,
+            barred_since=breaker.since,
+            barred_reason=breaker.reason,
             lanes=lanes,
         )
 
@@ -166,6 +195,14 @@ class Looking:
         """Return the server's clock in unix seconds."""
         seconds, microseconds = self._client.time()
         return float(seconds) + float(microseconds) / 1e6
+
+
+def _breaker(fields: Sequence[str | None], now: float) -> Breaker:
+    until, since, reason = fields
+    if until is None:
+        return Breaker("closed", 0.0, 0.0, "")
+    seconds = max(0.0, float(until) - now)
+    return Breaker("open" if seconds > 0 else "half-open", seconds, float(since or 0), reason or "")
 
 
 def timeline_of(record: Mapping[str, str]) -> list[Moment]:

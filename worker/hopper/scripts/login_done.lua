@@ -14,6 +14,7 @@ if token == '' then
   if block_s > 0 then
     redis.call('HSET', key('pbx', pbx), 'barred_until', stamp(NOW + block_s), 'barred_reason', ARGV[5],
       'barred_by', 'login')
+    redis.call('HSETNX', key('pbx', pbx), 'barred_since', stamp(NOW))
   end
   look_again(pbx)
   return { tonumber(values[3] or 0) }

@@ -180,7 +180,7 @@ local function pbx_limits(pbx)
 end
 
 -- The breaker of one PBX: `failures` in a row, `trips` in a row, `barred_until` and `barred_reason` from the first
--- trip on, `barred_by` (down | login). Open until `barred_until`, then half open: one claim or look may go as
+-- trip on, `barred_since` (that trip), `barred_by` (down | login). Open until `barred_until`, then half open: one claim or look may go as
 -- `probe` until `probe_until`. Returns nil (closed), or until when nobody else may try (0: a probe may).
 local function barred(limits, id)
   if not limits.barred_until then return nil end
@@ -201,8 +201,8 @@ local function end_probe(pbx, id)
 end
 
 local function close_breaker(pbx)
-  redis.call('HDEL', key('pbx', pbx), 'failures', 'trips', 'barred_until', 'barred_reason', 'barred_by', 'probe',
-    'probe_until')
+  redis.call('HDEL', key('pbx', pbx), 'failures', 'trips', 'barred_until', 'barred_reason', 'barred_by', 'barred_since',
+    'probe', 'probe_until')
 end
 
 -- The probe came to nothing that tells of the PBX: the next one may go.

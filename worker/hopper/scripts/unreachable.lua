@@ -16,5 +16,6 @@ if not state[1] and failures < tonumber(ARGV[2]) then return { 'counted', failur
 local trips = redis.call('HINCRBY', home, 'trips', 1)
 local seconds = math.min(tonumber(ARGV[4]), tonumber(ARGV[3]) * 2 ^ math.min(trips - 1, 30))
 redis.call('HSET', home, 'barred_until', stamp(NOW + seconds), 'barred_reason', ARGV[5], 'barred_by', 'down')
+redis.call('HSETNX', home, 'barred_since', stamp(NOW))
 look_again(pbx, NOW + seconds)
 return { 'opened', stamp(seconds) }

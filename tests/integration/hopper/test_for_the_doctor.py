@@ -1,0 +1,30 @@
+"""What the doctor asks: since when a breaker has been open, and how many jobs nobody could judge."""
+
+from tests.integration.hopper.stage import Stage
+from worker.hopper import Breaker
+from worker.jobs import JobState
+
+
+def test_a_breaker_remembers_since_when_it_has_been_open(stage: Stage) -> None:
+    for _ in range(3):
+        stage.hopper.unreachable("hq", reason="no route", by="look")
+    since = stage.hopper.breaker("hq").since
+    assert abs(stage.hopper.now() - since) < 5
+    stage.hopper.client.hset(stage.hopper.keys.pbx("hq"), "barred_until", "1")
+    assert stage.hopper.breaker("hq").state == "half-open"
+    stage.hopper.unreachable("hq", reason="no route", by="look")
+    assert (stage.hopper.breaker("hq").state, stage.hopper.breaker("hq").since) == ("open", since)
+    stage.hopper.client.hset(stage.hopper.keys.pbx("hq"), "barred_until", "1")
+    job_id, claim = stage.claimed()
+    stage.finish(job_id, "n1", claim)
+    assert stage.hopper.breaker("hq") == Breaker("closed", 0, 0, "")
+
+
+def test_unknown_jobs_are_counted_no_further_than_is_quick(stage: Stage) -> None:
+    for extid in ("1001", "1002", "1003"):
+        job_id, claim = stage.claimed(extid, nonce=extid)
+        stage.hopper.finish(job_id, extid, JobState.UNKNOWN, claim, errno="no_reply", error="lost")
+    stage.hopper.resolve(job_id, "failed")
+    assert stage.hopper.count_ended(JobState.UNKNOWN, 0) == (2, True)
+    assert stage.hopper.count_ended(JobState.UNKNOWN, 0, most=2) == (1, False)
+    assert stage.hopper.count_ended(JobState.UNKNOWN, stage.hopper.now() + 1) == (0, True)
