@@ -32,7 +32,8 @@ class _Entry:
 _COMMANDS = {
     "enqueue": _Entry("jobs", "Hand in one job: extension EXTID is to call OUTTO."),
     "import": _Entry("imports", "Hand in the rows of a CSV or NDJSON file."),
-    "status": _Entry("jobs", "Show one job, and what it waits for."),
+    "status": _Entry("asking", "Show one job, what it waits for, and its life so far."),
+    "why": _Entry("asking", "Say what holds a job back, and what to do about it."),
     "results": _Entry("jobs", "List what came of the jobs that ended."),
     "cancel": _Entry("jobs", "Withdraw jobs that no call was begun for."),
     "pause": _Entry("lanes", "Stop dialing on a PBX, or everywhere (--all, the kill switch)."),

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import redis
 
+from producers.actor import login_name
 from producers.masking import masked
 from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
 from worker.hopper import Hopper, Receipt
@@ -87,19 +88,20 @@ class Dialer:
         self.hopper = hopper
 
     @classmethod
-    def from_config(cls, path: str | os.PathLike[str] | None = None) -> Self:
+    def from_config(cls, path: str | os.PathLike[str] | None = None, *, actor: str | None = None) -> Self:
         """
         Return a dialer for a settings file.
 
         Args:
             path: The TOML file; None takes the one OUTDIAL_CONFIG names, else `outdial.toml` here if there is
                 one, else the environment alone.
+            actor: Who acts, for timelines and audits; None: the login user and host of this process.
 
         Raises:
             ConfigurationError: With one sentence for every problem at once.
         """
         settings = Settings.load(path)
-        return cls(settings, Hopper.from_settings(settings))
+        return cls(settings, Hopper.from_settings(settings, actor=login_name() if actor is None else actor))
 
     def enqueue(self, *, expires_in_s: float | None = None, **fields: Any) -> Ticket:
         """

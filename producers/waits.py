@@ -1,122 +1,174 @@
-"""What a job waits for, as one sentence for a person."""
+"""What a job waits for: the one sentence of `outdial status`, and the whole answer of `outdial why`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import Any
 
-from worker.hopper import KILL_SWITCH, Hopper, LaneView, PbxView
-from worker.jobs import JobState
+from producers.facts import Facts
+from producers.masking import masked
+from producers.obstacles import Obstacle, obstacles, place_in_lane
+from producers.times import duration, iso, iso_or_none, told
+from worker.jobs import DialResult, JobState
 from worker.settings import Settings
+
+_HAND_IN_AGAIN = "hand the job in again, under another key"
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class Explanation:
     """
-    A job that has not ended, and what surrounds it.
-
-    `due` is when it may go at the earliest, in unix seconds like `now` (0: any time). `most_open_calls` is None
-    for a PBX that the settings do not have. `everything_paused` is the kill switch.
-    """
-
-    state: JobState
-    extid: str
-    due: float
-    now: float
-    pbx: PbxView
-    everything_paused: bool
-    most_open_calls: int | None
-    workers: int
-
-    @property
-    def lane(self) -> LaneView:
-        """The job's lane."""
-        lanes = (lane for lane in self.pbx.lanes if lane.extid == self.extid)
-        return next(lanes, LaneView(self.extid, 0, 0.0))
-
-
-def what_it_waits_for(hopper: Hopper, settings: Settings, record: Mapping[str, str]) -> str | None:
-    """
-    Return what a job waits for now; None if it has ended.
+    What is to be said about one job.
 
     Args:
-        hopper: Where it is.
-        settings: Which PBXs there are.
-        record: The job's record as stored.
-
-    Raises:
-        redis.exceptions.RedisError: If Redis does not answer.
+        job_id: The job.
+        facts: As of one moment.
+        found: What holds it back, the main obstacle first.
+        result: What is known of it; None if its record is damaged.
     """
-    state = JobState(record["state"])
-    if state.is_final:
-        return None
-    pbx = settings.pbx.get(record["pbx"])
-    return sentence(
-        Situation(
-            state=state,
-            extid=record["extid"],
-            due=float(record.get("due") or record.get("not_before") or 0),
-            now=hopper.now(),
-            pbx=hopper.view(record["pbx"]),
-            everything_paused=KILL_SWITCH in hopper.paused(),
-            most_open_calls=pbx.max_open_calls if pbx else None,
-            workers=len(hopper.workers_alive()),
-        )
-    )
+
+    job_id: str
+    facts: Facts
+    found: tuple[Obstacle, ...]
+    result: DialResult | None = None
+
+    @classmethod
+    def of(cls, job_id: str, facts: Facts, settings: Settings, result: DialResult | None = None) -> "Explanation":
+        """Explain *facts* to somebody with these settings."""
+        in_settings = facts.pbx in settings.pbx
+        found = obstacles(facts, in_settings=in_settings, looks_at_most_s=settings.look.at_most_s)
+        return cls(job_id, facts, tuple(found), result)
+
+    @property
+    def summary(self) -> str:
+        """What holds the job back mainly, or what came of it, in one sentence."""
+        facts = self.facts
+        if facts.is_damaged:
+            return f"its record is damaged, so nothing dials it any more: {masked(facts.damage)}"
+        if facts.state == JobState.UNKNOWN:
+            cause = ": ".join(part for part in (facts.errno, facts.error) if part)
+            return f"nobody knows whether the phone rang; {cause or 'no reason was given'}"
+        if facts.is_final:
+            return self._end()
+        return self.found[0].sentence if self.found else f"nothing; its turn on PBX {facts.pbx} comes at once"
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What a person can do, a sentence each."""
+        facts = self.facts
+        if facts.is_damaged:
+            return (_HAND_IN_AGAIN,)
+        if facts.state == JobState.UNKNOWN:
+            when = f" at {told(facts.claimed_at)}" if facts.claimed_at else ""
+            return (
+                f"look in the call records of PBX {facts.pbx} for a call of extension {facts.extid}{when}",
+                f"say what came of it: `outdial resolve {self.job_id}` and --placed CALLID, --redial or --failed",
+            )
+        return tuple(dict.fromkeys(one.advice for one in self.found if one.advice))
+
+    @property
+    def waits_for(self) -> str | None:
+        """What the job waits for, with what a person can do about it; None if it waits for nothing any more."""
+        if self.facts.state == JobState.UNKNOWN:
+            return f"a person; {self.advice[-1]}"
+        if self.facts.is_damaged or self.facts.is_final:
+            return None
+        main = self.found[0] if self.found else None
+        return f"{main.sentence}; {main.advice}" if main and main.advice else self.summary
+
+    @property
+    def earliest(self) -> float:
+        """A time before which the job surely does not go as things stand, in unix seconds; 0: it may go now."""
+        at = max((one.until for one in self.found), default=0.0)
+        return at if at > self.facts.now else 0.0
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether the job goes only after a person has done something."""
+        return self.facts.state == JobState.UNKNOWN or any(one.needs_person for one in self.found)
+
+    @property
+    def expires_first(self) -> bool:
+        """Whether the job's time runs out before it may go."""
+        return 0 < self.facts.expires_at <= max(self.earliest, self.facts.now)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the whole as JSON-ready values; the fields stand in the help of `outdial why`."""
+        facts, in_lane = self.facts, self.facts.position >= 0
+        can_go = facts.state in (JobState.WAITING, JobState.RELEASED)
+        return {
+            "job_id": self.job_id,
+            "state": facts.state,
+            "pbx": facts.pbx or None,
+            "extid": facts.extid or None,
+            "as_of": iso_or_none(facts.now),
+            "summary": self.summary,
+            "obstacles": [_plain(one) for one in self.found],
+            "advice": list(self.advice),
+            "needs_person": self.needs_person,
+            "earliest": iso(self.earliest or facts.now) if can_go else None,
+            "earliest_in_s": round(max(0.0, self.earliest - facts.now), 3) if can_go else None,
+            "expires_at": iso_or_none(facts.expires_at),
+            "expires_first": self.expires_first,
+            "place": facts.position + 1 if in_lane else None,
+            "lane_length": facts.lane_length if in_lane else None,
+            "behind": facts.ahead or None,
+            "lanes_ahead": facts.lanes_ahead if facts.position == 0 else None,
+            "result": self.result.plain() if self.result and facts.is_final else None,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines for a person."""
+        facts = self.facts
+        yield _line("job", f"{self.job_id}, {'in doubt' if facts.is_doubted else facts.state}")
+        if self.found:
+            yield from self._obstacle_lines()
+        else:
+            yield _line("held by" if facts.state == JobState.WAITING else "so", self.summary)
+            yield from (_line("", f"-> {advice}") for advice in self.advice)
+        if facts.position >= 0 and not any(one.kind == "lane" for one in self.found):
+            yield _line("place", place_in_lane(facts))
+        if facts.state in (JobState.WAITING, JobState.RELEASED):
+            yield _line("earliest", self._earliest_words())
+            if facts.expires_at:
+                left_s = facts.expires_at - facts.now
+                when = f"in {duration(left_s)}" if left_s > 0 else "which is over"
+                early = ": before it may go" if self.expires_first and left_s > 0 else ""
+                yield _line("expires", f"{told(facts.expires_at)}, {when}{early}")
+
+    def _obstacle_lines(self) -> Iterator[str]:
+        begun = self.facts.state == JobState.CLAIMED
+        for number, one in enumerate(self.found):
+            yield _line("also" if number else "now" if begun else "held by", one.sentence)
+            if one.advice:
+                yield _line("", f"-> {one.advice}")
+
+    def _earliest_words(self) -> str:
+        acted = ", once a person has acted" if self.needs_person else ""
+        if not self.earliest:
+            return f"at any moment{acted}" if self.found else "now"
+        when = f"{told(self.earliest)}, in {duration(self.earliest - self.facts.now)}{acted}"
+        return f"{when}; not before that, and later if what is ahead takes longer"
+
+    def _end(self) -> str:
+        if self.result is None:
+            return self.facts.state
+        if self.result.finished_at is None:
+            return self.result.sentence()
+        at = self.result.finished_at.timestamp()
+        return f"{self.result.sentence()}, at {told(at)}, {duration(self.facts.now - at)} ago"
 
 
-def sentence(situation: Situation) -> str:
-    """Say what the job waits for; of several things, the one that an operator should look at first."""
-    if situation.state is JobState.CLAIMED:
-        return "nothing: a worker is placing the call now"
-    return _person(situation) or _time(situation) or _room(situation)
+def _plain(obstacle: Obstacle) -> dict[str, Any]:
+    return {
+        "kind": obstacle.kind,
+        "sentence": obstacle.sentence,
+        "advice": obstacle.advice or None,
+        "until": iso_or_none(obstacle.until),
+        "at_most": iso_or_none(obstacle.at_most),
+        "job_id": obstacle.job_id or None,
+        "needs_person": obstacle.needs_person,
+    }
 
 
-def _person(situation: Situation) -> str | None:
-    """Return the wait that only a person ends."""
-    name = situation.pbx.name
-    if situation.everything_paused:
-        return "everything is paused; `outdial resume --all` lifts that"
-    if situation.pbx.paused:
-        return f"PBX {name} is paused; `outdial resume {name}` lifts that"
-    if situation.most_open_calls is None:
-        return f"PBX {name} is not in the settings; add [pbx.{name}] or cancel the job"
-    return None
-
-
-def _time(situation: Situation) -> str | None:
-    """Return the wait that time ends: the later of two."""
-    name, due_s = situation.pbx.name, situation.due - situation.now
-    if due_s > situation.pbx.barred_s:
-        at = datetime.fromtimestamp(situation.due, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return f"its time, {at}, in {_duration(due_s)}"
-    if situation.pbx.barred_s > 0:
-        left = _duration(situation.pbx.barred_s)
-        return f"PBX {name} takes no calls for {left} more: {situation.pbx.barred_reason}"
-    return None
-
-
-def _room(situation: Situation) -> str:
-    """Return the wait that a call's end or a permit ends."""
-    if not situation.workers:
-        return "a worker; none is running, start one by `outdial worker`"
-    pbx, lane = situation.pbx, situation.lane
-    if situation.state is JobState.RELEASED:
-        return f"a worker has it at hand; next is a permit of PBX {pbx.name}"
-    if lane.busy_s > 0:
-        left = _duration(lane.busy_s)
-        return f"extension {lane.extid} is in a call or resting, for {left} at most; {_queue(lane)}"
-    if situation.most_open_calls is not None and pbx.open_calls + pbx.released >= situation.most_open_calls:
-        return f"all {situation.most_open_calls} lines of PBX {pbx.name} are taken; {_queue(lane)}"
-    return f"its turn on PBX {pbx.name}; {_queue(lane)}"
-
-
-def _queue(lane: LaneView) -> str:
-    jobs = "1 job is" if lane.waiting == 1 else f"{lane.waiting:,} jobs are"
-    return f"{jobs} in the lane of extension {lane.extid}"
-
-
-def _duration(seconds: float) -> str:
-    for unit_s, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * unit_s:
-            return f"{seconds / unit_s:.0f} {unit}"
-    return f"{max(1, round(seconds))} s"
+def _line(name: str, text: str) -> str:
+    return f"{name:<10} {text}"

@@ -1,18 +1,17 @@
-"""Subcommands about jobs: enqueue, status, results, cancel."""
+"""Subcommands that hand in jobs, list their ends and withdraw them: enqueue, results, cancel."""
 
 import json
 import sys
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 import click
 
 from producers.commands.door import with_dialer
+from producers.commands.ids import known_form, no_such_job
 from producers.commands.values import ENTRY, SECONDS, SINCE, Since
 from producers.enqueue import Dialer, Ticket
-from producers.showing import fields_of, result_csv, result_ndjson, result_table
-from producers.waits import what_it_waits_for
+from producers.showing import result_csv, result_ndjson, result_table
 from worker.errors import InputRefused
 from worker.jobs import DialResult, JobState
 
@@ -85,35 +84,6 @@ def _show_end(ticket: Ticket, wait_s: float, *, as_json: bool) -> None:
     sys.exit(0 if result.state is JobState.PLACED else 1)
 
 
-@click.command("status")
-@click.argument("job_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-@with_dialer
-def status_command(dialer: Dialer, *, job_id: str, as_json: bool) -> None:
-    """Show one job without its telephone number, and what it waits for."""
-    record = dialer.hopper.record(_known_form(job_id)) if _known_form(job_id) else {}
-    if not record:
-        raise InputRefused([_no_such_job(job_id)])
-    plain = DialResult.from_record(_known_form(job_id), record).plain()
-    plain["waits_for"] = what_it_waits_for(dialer.hopper, dialer.settings, record)
-    if as_json:
-        click.echo(json.dumps(plain))
-    else:
-        click.echo("\n".join(fields_of(plain)))
-
-
-def _known_form(job_id: str) -> str:
-    """Return a job id as it is stored; empty if no job has such an id."""
-    try:
-        return str(UUID(job_id))
-    except ValueError:
-        return ""
-
-
-def _no_such_job(job_id: str) -> str:
-    return f"there is no job {job_id[:80]!r}; records are kept for some days after the end"
-
-
 @click.command("results")
 @click.option(
     "--since", type=SINCE, default="24h", show_default=True, help="ISO time, or so long ago: 10m, 2h, 1d."
@@ -151,10 +121,12 @@ def cancel_command(dialer: Dialer, *, job_ids: tuple[str, ...]) -> None:
 
 
 def _cancelled(dialer: Dialer, job_id: str) -> tuple[int, str]:
-    known = _known_form(job_id)
+    known = known_form(job_id)
     word, state = dialer.hopper.cancel(known) if known else ("gone", "")
     if word == "gone":
-        return 2, f"outdial: {_no_such_job(job_id)}"
+        return 2, f"outdial: {no_such_job(job_id)}"
+    if word == "damaged":
+        return 1, f"{known} is damaged: it was set aside, and nothing dials it any more"
     if word == "too_late":
         return 1, f"{known} too late: it is {state}"
     return 0, f"{known} cancelled"

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,39 +18,12 @@ from ops.embedded_redis import EmbeddedRedis
 from producers import Dialer, Refusal, Ticket
 from producers.cli import cli
 from tests.conftest import pbx_settings
+from tests.integration.conftest import Run
 from worker.errors import KeyConflict
 from worker.hopper import Go, Hopper
 from worker.jobs import DialJob, JobState
 
 OUTDIAL = [sys.executable, "-m", "producers.cli"]
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def config(redis_server: EmbeddedRedis, namespace: str, tmp_path: Path) -> str:
-    """A settings file of two PBXs, of which hq is the default."""
-    pbx = 'api = "yeastar-s-v1.0"\nbase_url = "https://127.0.0.1:9"\nusername = "api"\npassword = "x"\n'
-    file = tmp_path / "outdial.toml"
-    file.write_text(
-        f'redis_url = "{redis_server.url}"\nnamespace = "{namespace}"\nretain_s = 600\ndefault_pbx = "hq"\n'
-        f"[pbx.hq]\n{pbx}[pbx.branch]\n{pbx}"
-    )
-    return str(file)
-
-
-@pytest.fixture
-def run(config: str) -> Run:
-    def run_it(*args: str, stdin: str | bytes | None = None) -> Result:
-        result = CliRunner().invoke(cli, ["--config", config, *args], input=stdin)
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-        return result
-
-    return run_it
-
-
-@pytest.fixture
-def dialer(config: str) -> Dialer:
-    return Dialer.from_config(config)
 
 
 def claim(hopper: Hopper, job_id: str, name: str = "hq") -> Go:
@@ -186,27 +158,30 @@ def test_status_says_what_the_job_waits_for_and_never_its_number(run: Run, diale
         assert "0901234567" not in result.output
         return str(json.loads(result.stdout)["waits_for"])
 
-    assert waits_for().startswith("a worker; none is running")
+    assert waits_for() == "no worker is running; start one by `outdial worker`"
     hopper.heartbeat("w", slots=1, ttl_s=600)
-    assert waits_for() == "its turn on PBX hq; 1 job is in the lane of extension 1001"
+    assert waits_for().startswith("no worker has ever known PBX hq; restart the workers")
+    hopper.register("hq", pbx_settings())
+    assert waits_for() == "nothing; its turn on PBX hq comes at once"
     hopper.pause("hq")
     assert waits_for() == "PBX hq is paused; `outdial resume hq` lifts that"
     hopper.pause()
     assert waits_for() == "everything is paused; `outdial resume --all` lifts that"
     hopper.resume()
-    hopper.register("hq", pbx_settings())
-    hopper.close("hq", base_s=60, cap_s=60, reason="log-in refused")
-    assert waits_for() == "PBX hq takes no calls for 60 s more: log-in refused"
+    hopper.login_turn("hq", refused=-1, nonce="n", lease_s=10, spacing_s=0)
+    hopper.login_done("hq", "n", block_s=60, reason="log-in refused")
+    assert "next try in 60 s: log-in refused; correct username or password" in waits_for()
 
 
 def test_status_knows_of_due_times_and_busy_extensions(run: Run, dialer: Dialer, hopper: Hopper) -> None:
     hopper.heartbeat("w", slots=1, ttl_s=600)
+    hopper.register("hq", pbx_settings())
     later = dialer.enqueue(extid=1001, outto="1", not_before=datetime.now(UTC) + timedelta(hours=5)).id
     assert "in 5 h" in run("status", later).stdout
     first, second = dialer.enqueue(extid=1002, outto="1").id, dialer.enqueue(extid=1002, outto="2").id
     claim(hopper, first)
-    assert "a worker is placing the call now" in run("status", first).stdout
-    assert "extension 1002 is in a call or resting" in run("status", second).stdout
+    assert "a worker has been placing the call" in run("status", first).stdout
+    assert f"extension 1002 is taken for job {first}, which is claimed" in run("status", second).stdout
 
 
 def test_status_of_an_ended_job_shows_its_end(run: Run, dialer: Dialer, hopper: Hopper) -> None:
@@ -216,7 +191,8 @@ def test_status_of_an_ended_job_shows_its_end(run: Run, dialer: Dialer, hopper: 
     )
     result = run("status", job_id.upper())
     assert result.exit_code == 0
-    fields = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    told = result.stdout.partition("timeline\n")[0]
+    fields = dict(line.split(maxsplit=1) for line in told.splitlines())
     assert (fields["state"], fields["errno"], fields["error"]) == ("failed", "10006", "no such extension")
     assert "waits_for" not in fields
     assert "41000" not in result.stdout

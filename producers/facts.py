@@ -1,0 +1,123 @@
+"""What the hopper knows of one job and all that surrounds it, also where somebody spoiled its record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import redis
+
+from worker.hopper import Hopper
+from worker.jobs import DialResult, JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """
+    One answer of `Hopper.why`; each field is described at the top of `worker/hopper/scripts/why.lua`.
+
+    Times are unix seconds, 0 where there is none; words and ids are empty where there is none. `state` is
+    `damaged` for a record nobody can work with, and `damage` says why.
+    """
+
+    state: str
+    damage: str = ""
+    now: float = 0
+    pbx: str = ""
+    extid: str = ""
+    due: float = 0
+    expires_at: float = 0
+    attempts: int = 0
+    errno: str = ""
+    error: str = ""
+    doubt: str = ""
+    doubted_at: float = 0
+    claimed_at: float = 0
+    released_at: float = 0
+    position: int = -1
+    lane_length: int = 0
+    ahead: str = ""
+    lanes_ahead: int = 0
+    lease_until: float = 0
+    leased_to: str = ""
+    leased_state: str = ""
+    paused: bool = False
+    all_paused: bool = False
+    known: bool = False
+    breaker: str = "closed"
+    barred_until: float = 0
+    barred_since: float = 0
+    barred_reason: str = ""
+    barred_by: str = ""
+    logged_in: bool = False
+    logging_in: bool = False
+    lines: int = 0
+    most_lines: int = 0
+    lines_placed: int = 0
+    line_free_at: float = 0
+    released: int = 0
+    permit_in_s: float = 0
+    open_call_s: float = 0
+    extension_rest_s: float = 0
+    workers: int = 0
+    slots: int = 0
+    starved: bool = False
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Self:
+        """Read an answer that names a job; what a later version tells besides is left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in answer.items() if name in known})
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether nobody can work with the record."""
+        return self.state == "damaged"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job's life is over."""
+        return not self.is_damaged and JobState(self.state).is_final
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether the job is claimed and nobody knows whether it rang."""
+        return self.state == JobState.CLAIMED and bool(self.doubt)
+
+
+def facts_of(hopper: Hopper, job_id: str) -> Facts | None:
+    """
+    Ask the hopper about one job; None if there is none.
+
+    Raises:
+        redis.exceptions.RedisError: If Redis does not answer.
+    """
+    try:
+        answer = hopper.why(job_id)
+    except ValueError:  # bytes that are no text
+        return Facts(state="damaged", damage="its record is not text")
+    return Facts.of(answer) if answer else None
+
+
+def readable_record(hopper: Hopper, job_id: str) -> dict[str, str]:
+    """
+    Return a job's record as stored, empty if there is none or nobody can read it. Holds the telephone number.
+
+    Raises:
+        redis.exceptions.RedisError: If Redis does not answer.
+    """
+    try:
+        return hopper.record(job_id)
+    except ValueError:
+        return {}
+    except redis.ResponseError as refused:
+        if str(refused).startswith("WRONGTYPE"):
+            return {}
+        raise
+
+
+def readable_result(job_id: str, record: Mapping[str, str]) -> DialResult | None:
+    """Return what a record tells of its job; None if there is too much in it that nobody can read."""
+    try:
+        return DialResult.from_record(job_id, record)
+    except ValueError:
+        return None

@@ -1,0 +1,40 @@
+"""A settings file, the command line and the door of producers, on the run's own Redis."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ops.embedded_redis import EmbeddedRedis
+from producers import Dialer
+from producers.cli import cli
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def config(redis_server: EmbeddedRedis, namespace: str, tmp_path: Path) -> str:
+    """A settings file of two PBXs, of which hq is the default."""
+    pbx = 'api = "yeastar-s-v1.0"\nbase_url = "https://127.0.0.1:9"\nusername = "api"\npassword = "x"\n'
+    file = tmp_path / "outdial.toml"
+    file.write_text(
+        f'redis_url = "{redis_server.url}"\nnamespace = "{namespace}"\nretain_s = 600\ndefault_pbx = "hq"\n'
+        f"[pbx.hq]\n{pbx}[pbx.branch]\n{pbx}"
+    )
+    return str(file)
+
+
+@pytest.fixture
+def run(config: str) -> Run:
+    def run_it(*args: str, stdin: str | bytes | None = None) -> Result:
+        result = CliRunner().invoke(cli, ["--config", config, *args], input=stdin)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result
+
+    return run_it
+
+
+@pytest.fixture
+def dialer(config: str) -> Dialer:
+    return Dialer.from_config(config)
