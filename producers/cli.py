@@ -36,6 +36,7 @@ _COMMANDS = {
     "why": _Entry("asking", "Say what holds a job back, and what to do about it."),
     "results": _Entry("jobs", "List what came of the jobs that ended."),
     "cancel": _Entry("jobs", "Withdraw jobs that no call was begun for."),
+    "resolve": _Entry("resolving", "Say what became of a job that ended as unknown."),
     "pause": _Entry("lanes", "Stop dialing on a PBX, or everywhere (--all, the kill switch)."),
     "resume": _Entry("lanes", "Go on dialing on a PBX, or everywhere (--all)."),
     "lanes": _Entry("lanes", "Show what waits and runs on each PBX."),

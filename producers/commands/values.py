@@ -7,8 +7,13 @@ from datetime import datetime
 
 import click
 
+from producers.actor import LONGEST_NAME
+from producers.masking import masked
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _RELATIVE = re.compile(r"([0-9]{1,9})([smhdw])")
+
+_LONGEST_CALLID = 64
 
 Since = Callable[[float], float]
 
@@ -68,6 +73,37 @@ class EntryValue(click.ParamType[tuple[str, str]]):
         return name, text
 
 
+class CallidValue(click.ParamType[str]):
+    """A PBX's id of a call: 1 to 64 printable characters without spaces."""
+
+    name = "CALLID"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id; what is wrong is masked where errors end, for it may be a telephone number."""
+        text = str(value)
+        is_right = 1 <= len(text) <= _LONGEST_CALLID and text.isprintable() and " " not in text
+        # No PBX begins an id so, and people begin numbers so.
+        if not is_right or text.startswith("+"):
+            advice = "give the PBX's id of the call, 1 to 64 printable characters without spaces"
+            self.fail(f"{text!r} is not right; {advice}", param, ctx)
+        return text
+
+
+class NameValue(click.ParamType[str]):
+    """A person's name: 1 to 64 printable characters."""
+
+    name = "NAME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, masked where it looks like a telephone number."""
+        text = str(value).strip()
+        if not (1 <= len(text) <= LONGEST_NAME and text.isprintable()):
+            self.fail(f"{text!r} is not right; give 1 to {LONGEST_NAME} printable characters", param, ctx)
+        return masked(text)
+
+
+CALLID = CallidValue()
+NAME = NameValue()
 SECONDS = SecondsValue()
 SINCE = SinceValue()
 ENTRY = EntryValue()

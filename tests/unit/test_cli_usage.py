@@ -20,12 +20,15 @@ base_url = "https://127.0.0.1:9"
 username = "api"
 password = "s3cret"
 """
+ID = "9bff261b-c003-5b66-9884-dab128f3cb83"
 COMMANDS = [
     "enqueue",
     "import",
     "status",
+    "why",
     "results",
     "cancel",
+    "resolve",
     "pause",
     "resume",
     "lanes",
@@ -127,6 +130,17 @@ def test_settings_that_cannot_be_read_are_an_error_of_input() -> None:
         (["import", "/dev/null"], "the file is empty"),
         (["cancel"], "Missing argument"),
         (["status", "x\udcff"], "there is no job"),
+        (["why", "nonsense"], "there is no job 'nonsense'"),
+        (["resolve", ID], "by one of --placed CALLID, --redial and --failed"),
+        (["resolve", ID, "--redial", "--failed"], "by one of --placed CALLID, --redial and --failed"),
+        (["resolve", ID, "--placed", "1.2", "--redial"], "by one of --placed CALLID, --redial and --failed"),
+        (["resolve", "nonsense", "--failed"], "there is no job 'nonsense'"),
+        (["resolve", ID, "--placed", ""], "1 to 64 printable characters without spaces"),
+        (["resolve", ID, "--placed", "1.2 3"], "1 to 64 printable characters without spaces"),
+        (["resolve", ID, "--placed", "1\n2"], "1 to 64 printable characters without spaces"),
+        (["resolve", ID, "--placed", "x" * 65], "1 to 64 printable characters without spaces"),
+        (["resolve", ID, "--failed", "--by", " "], "give 1 to 64 printable characters"),
+        (["resolve", ID, "--failed", "--by", "x\udcff"], "give 1 to 64 printable characters"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(config: str, args: list[str], said: str) -> None:
@@ -146,6 +160,13 @@ def test_bad_input_is_one_sentence_and_exit_code_2(config: str, args: list[str],
         ["enqueue", "1001", "41000", "0901234567"],
         ["0901234567"],
         ["enqueue", "1001", "41000", "--0901234567"],
+        ["status", "0901234567"],
+        ["why", "0901234567"],
+        ["cancel", "0901234567"],
+        ["resolve", "0901234567", "--failed"],
+        ["resolve", ID, "--placed", "0901 234567"],
+        ["resolve", ID, "--placed", "+90901234567"],
+        ["resolve", ID, "--failed", "0901234567"],
     ],
 )
 def test_a_number_that_was_typed_wrong_is_not_repeated(config: str, args: list[str]) -> None:
@@ -159,10 +180,12 @@ def test_a_number_that_was_typed_wrong_is_not_repeated(config: str, args: list[s
     "args",
     [
         ["enqueue", "1001", "41000"],
-        ["status", "9bff261b-c003-5b66-9884-dab128f3cb83"],
+        ["status", ID],
+        ["why", ID],
+        ["resolve", ID, "--failed"],
         ["results"],
         ["lanes"],
-        ["cancel", "9bff261b-c003-5b66-9884-dab128f3cb83"],
+        ["cancel", ID],
         ["pause", "--all"],
         ["resume", "hq"],
     ],
