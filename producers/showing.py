@@ -8,18 +8,25 @@ from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
+from producers.times import duration, told
 from worker.hopper import KILL_SWITCH, PbxView
 from worker.jobs import DialResult
 
 _RESULT_WIDTHS = {"finished_at": 24, "job_id": 36, "state": 9, "pbx": 10, "extid": 10, "attempts": 8, "callid": 20}
-_LANE_COLUMNS = ("pbx", "waiting", "later", "released", "open calls")
+_LANE_COLUMNS = ("pbx", "waiting", "later", "released", "open calls", "in doubt")
 
 
 def result_table(results: Iterable[DialResult]) -> Iterator[str]:
-    """Yield the lines of a table: what came of each job, the reason last."""
+    """
+    Yield the lines of a table: what came of each job, the reason last.
+
+    A call known by its outbound leg alone has that leg's id, marked `out:`, in the place of its callid.
+    """
     yield _line((*_RESULT_WIDTHS, "error"), _RESULT_WIDTHS.values())
     for result in results:
         plain = result.plain()
+        if not result.callid and result.outboundid:
+            plain["callid"] = f"out:{result.outboundid}"
         cells = ["" if plain[name] is None else str(plain[name]) for name in _RESULT_WIDTHS]
         reason = ": ".join(part for part in (result.errno, result.error) if part)
         yield _line([*cells, reason], _RESULT_WIDTHS.values())
@@ -50,14 +57,14 @@ def lane_table(views: Iterable[PbxView], paused: set[str], *, with_lanes: bool) 
         paused: Names of those paused; `*` is the kill switch.
         with_lanes: Whether the lanes are shown.
     """
-    widths = (20, 9, 9, 9, 10)
+    widths = (20, 9, 9, 9, 10, 8)
     yield _line((*_LANE_COLUMNS, "state"), widths)
     for view in views:
-        counts = (view.waiting, view.later, view.released, view.open_calls)
+        counts = (view.waiting, view.later, view.released, view.open_calls, view.in_doubt)
         yield _line((view.name, *(f"{count:,}" for count in counts), pbx_state(view, paused)), widths)
         for lane in view.lanes if with_lanes else ():
             state = f"in a call or resting, {lane.busy_s:.0f} s at most" if lane.busy_s > 0 else "free"
-            yield _line((f"  {lane.extid}", f"{lane.waiting:,}", "", "", "", state), widths)
+            yield _line((f"  {lane.extid}", f"{lane.waiting:,}", "", "", "", "", state), widths)
 
 
 def pbx_state(view: PbxView, paused: set[str]) -> str:
@@ -67,9 +74,11 @@ def pbx_state(view: PbxView, paused: set[str]) -> str:
         reasons.append("everything is paused")
     if view.name in paused:
         reasons.append("paused")
-    if view.barred_s > 0:
-        reasons.append(f"closed for {view.barred_s:.0f} s: {view.barred_reason}")
-    return "; ".join(reasons) or "open"
+    if view.breaker != "closed":
+        since = f" since {told(view.barred_since)}" if view.barred_since else ""
+        next_try = f"for {duration(view.barred_s)} more" if view.breaker == "open" else "the next call is a trial"
+        reasons.append(f"breaker {view.breaker}{since}, {next_try}: {view.barred_reason or 'no reason was given'}")
+    return "; ".join(reasons) or "takes calls"
 
 
 @contextmanager

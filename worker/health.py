@@ -8,6 +8,7 @@ import redis
 
 from worker.errors import AttemptFailed, PbxBarred, TokenRefused
 from worker.hopper import KILL_SWITCH, Hopper, Token
+from worker.jobs import JobState
 from worker.pbx import Device, PbxSession, adapter_for
 from worker.settings import PbxSettings, Settings
 
@@ -15,6 +16,8 @@ from worker.settings import PbxSettings, Settings
 _CLOCK_S = 2.0
 # Of what was set aside: the doctor's line stays readable.
 _NOTES_SHOWN = 3
+# Jobs that nobody could judge are shown for so long, as `outdial results` shows them unasked.
+_UNKNOWN_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,15 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("warning", "workers", "none is running", "start `outdial worker`")
     yield set_aside_finding(hopper)
+    unknown, is_all = hopper.count_ended(JobState.UNKNOWN, hopper.now() - _UNKNOWN_S)
+    if unknown:
+        jobs = f"{unknown:,} job" if unknown == 1 else f"{unknown:,} jobs"
+        yield Finding(
+            "warning",
+            "unknown",
+            f"{jobs}{'' if is_all else ' at least'} of the last day may have rung, and nobody knows",
+            "`outdial results --state unknown` lists them, `outdial resolve` says what became of each",
+        )
     if KILL_SWITCH in hopper.paused():
         yield Finding("warning", "pause", "everything is paused", "`outdial resume --all` when dialing may go on")
 
@@ -117,6 +129,14 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
     subject = f"pbx {name}"
     if name in hopper.paused():
         yield Finding("warning", subject, "is paused", f"`outdial resume {name}` when dialing may go on")
+    breaker = hopper.breaker(name)
+    if breaker.state != "closed":
+        yield Finding(
+            "warning",
+            subject,
+            f"its breaker is {breaker.state}: {breaker.reason or 'no reason was given'}",
+            "jobs wait and lose no attempt; see that the PBX is up and can be reached from the workers",
+        )
     if pbx.base_url.startswith("http://"):
         yield Finding("warning", subject, "is asked without TLS", "use https in base_url")
     elif not pbx.tls_verify:

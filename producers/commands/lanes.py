@@ -10,8 +10,21 @@ import click
 from producers.commands.door import with_dialer
 from producers.enqueue import Dialer
 from producers.showing import lane_table
+from producers.times import iso_or_none
 from worker.errors import InputRefused
 from worker.hopper import KILL_SWITCH, PbxView
+
+_LANES_FIELDS = """\b
+Fields of the JSON, for each PBX:
+  name, waiting, later, released, open_calls
+  in_doubt       claimed jobs of which nobody knows whether they rang
+  paused, everything_paused
+  breaker        closed (calls go), open, or half-open (one is tried)
+  barred_s       how long it stays open
+  barred_since   when it first opened, or null
+  barred_reason  why
+  lanes          list of extid, waiting, busy_s
+"""
 
 _everything = click.option("--all", "everything", is_flag=True, help="Everywhere: the kill switch.")
 
@@ -71,12 +84,12 @@ def _title(name: str) -> str:
     return "Everything" if name == KILL_SWITCH else f"PBX {name}"
 
 
-@click.command("lanes")
+@click.command("lanes", epilog=_LANES_FIELDS)
 @click.option("-v", "--verbose", is_flag=True, help="Show each extension's lane.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with the lanes.")
 @with_dialer
 def lanes_command(dialer: Dialer, *, verbose: bool, as_json: bool) -> None:
-    """Show for each PBX how many jobs wait, come later, are released and in calls, and whether it is open."""
+    """Show each PBX's jobs - waiting, later, released, in calls, in doubt - and whether it takes calls."""
     views = (dialer.hopper.view(name) for name in dialer.settings.pbx)
     paused = dialer.hopper.paused()
     if as_json:
@@ -87,4 +100,8 @@ def lanes_command(dialer: Dialer, *, verbose: bool, as_json: bool) -> None:
 
 
 def _plain(view: PbxView, paused: set[str]) -> dict[str, Any]:
-    return {**asdict(view), "everything_paused": KILL_SWITCH in paused}
+    return {
+        **asdict(view),
+        "barred_since": iso_or_none(view.barred_since),
+        "everything_paused": KILL_SWITCH in paused,
+    }
