@@ -26,13 +26,10 @@ from worker.jobs import JobState
 @click.option(
     "--keep", type=click.Path(path_type=Path, file_okay=False), help="Leave logs, journals, unknown.txt there."
 )
-@click.option("--garbage", is_flag=True, help="Also push what is no message into the queue.")
-def command(
-    *, seconds: float, jobs: int, seed: int | None, faults_per_minute: float, keep: Path | None, garbage: bool
-) -> None:
+def command(*, seconds: float, jobs: int, seed: int | None, faults_per_minute: float, keep: Path | None) -> None:
     """Let parts die under load and see that nothing is lost and nothing rings twice; exit code 1 if it was."""
     chosen = random.randrange(1_000_000) if seed is None else seed
-    options = Options(chosen, seconds, jobs, faults_per_minute, garbage=garbage)
+    options = Options(chosen, seconds, jobs, faults_per_minute)
     to_stderr(f"seed {chosen}")
     with ExitStack() as stack:
         folder = keep or Path(tempfile.mkdtemp(prefix="outdial-chaos-"))

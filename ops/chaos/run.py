@@ -12,7 +12,7 @@ import redis
 from ops.chaos.account import Account
 from ops.chaos.conductor import Conductor
 from ops.chaos.evidence import gather, unfinished
-from ops.chaos.faults import FAULTS, GARBAGE
+from ops.chaos.faults import FAULTS
 from ops.chaos.orders import make_orders
 from ops.chaos.plan import make_plan
 from ops.chaos.producer import Producer
@@ -34,7 +34,6 @@ class Options:
     Attributes:
         seconds: For how long jobs come in and things go wrong.
         heal_s: How long everything may take to come to its end after that.
-        garbage: Also push what is no message into the queue.
     """
 
     seed: int
@@ -42,7 +41,6 @@ class Options:
     jobs: int = 2000
     faults_per_minute: float = 40
     heal_s: float = 75
-    garbage: bool = False
 
 
 @dataclass(slots=True)
@@ -69,7 +67,6 @@ class Run:
         self.logs: list[Path] = []
         self._folder = folder
         self._say = say
-        self._faults = {**FAULTS, **(GARBAGE if options.garbage else {})}
         self._watch = _Watch()
 
     def account(self) -> Account:
@@ -80,11 +77,11 @@ class Run:
             ServiceUnreachable: If a part does not start.
         """
         options = self.options
-        plan = make_plan(options.seed, self._faults, seconds=options.seconds, per_minute=options.faults_per_minute)
+        plan = make_plan(options.seed, FAULTS, seconds=options.seconds, per_minute=options.faults_per_minute)
         orders = make_orders(options.seed, jobs=options.jobs, seconds=max(1.0, options.seconds - _QUIET_END_S))
         with ExitStack() as stack:
             site = Site(self._folder)
-            conductor = Conductor(site, self._faults, plan)
+            conductor = Conductor(site, FAULTS, plan)
             stack.callback(conductor.close)  # after the site: see there
             stack.enter_context(site)
             producer = Producer(site.dialer(), orders)
@@ -95,9 +92,7 @@ class Run:
             for crew in site.crews.values():
                 crew.stop()
             self.logs = site.logs()
-            evidence = gather(
-                site, producer, conductor.deeds, traits=dict(self._faults), tokens=self._watch.tokens
-            )
+            evidence = gather(site, producer, conductor.deeds, traits=dict(FAULTS), tokens=self._watch.tokens)
         return Account(evidence)
 
     def _wait_for_workers(self, site: Site) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from ops.chaos.faults import messages, paths, pbxs, server, workers
 from ops.chaos.faults.fault import Fault, Missed, Struck
 
-__all__ = ["FAULTS", "GARBAGE", "Fault", "Missed", "Struck"]
+__all__ = ["FAULTS", "Fault", "Missed", "Struck"]
 
 FAULTS: Final[Mapping[str, Fault]] = {
     **workers.FAULTS,
@@ -15,5 +15,3 @@ FAULTS: Final[Mapping[str, Fault]] = {
     **paths.FAULTS,
     **pbxs.FAULTS,
 }
-# Apart, for a consumer that has not learned to set unreadable messages aside dies of it.
-GARBAGE: Final[Mapping[str, Fault]] = messages.GARBAGE

@@ -70,5 +70,5 @@ _JUNK: Final = (
 FAULTS: Final = {
     "messages duplicated": Fault(duplicate_messages, _PARTS, 0.5, weight=5),
     "messages stolen": Fault(steal_messages, _PARTS, 2, weight=3),
+    "garbage queued": Fault(push_garbage, _PARTS, 0.1, weight=3),
 }
-GARBAGE: Final = {"garbage queued": Fault(push_garbage, _PARTS, 0.1, weight=3)}
