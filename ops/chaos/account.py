@@ -13,6 +13,8 @@ from ops.chaos.plan import Deed
 from ops.pbx_simulator import Hit, Ring
 from worker.jobs import JobState
 
+# A call that ends so soon after the doubt began may be over before anybody can have looked.
+_A_LOOK_S: Final = 1.0
 # Server, simulator and this process share one machine's clock; their stamps are taken some milliseconds apart.
 _SLACK_S = 0.5
 _DIAL: Final = "dial_outbound"
@@ -192,6 +194,14 @@ class Account:
     def resolved(self) -> list[Job]:
         """Return those of `doubtful_in_call` that are known to be placed."""
         return [job for job in self.doubtful_in_call() if job.state == JobState.PLACED]
+
+    def out_of_sight(self) -> list[Job]:
+        """Return those of `doubtful_in_call` that are unknown, and whose call was over a second later."""
+        return [
+            job
+            for job in self.doubtful_in_call()
+            if job.state == JobState.UNKNOWN and not self._is_up(job, (job.doubted_at or 0) + _A_LOOK_S)
+        ]
 
     def struck(self) -> Counter[str]:
         """Return how many faults of each kind were carried out."""

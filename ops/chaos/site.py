@@ -24,12 +24,13 @@ NAMESPACE: Final = "chaos"
 CREWS: Final = ("a", "b")
 PBXS: Final = tuple(EXTENSIONS)
 PRODUCER: Final = "producer"
-RING_S, TALK_S = 1.0, 6.0
+RING_S, TALK_S = 1.0, 7.0
 CALL_S: Final = RING_S + TALK_S
 # A real PBX takes its time to answer a dial; so that deaths meet calls under way, this one does too.
 _ANSWER_S = 1.0
-# Short, so that five minutes hold many deaths, and in the order that keeps a call from ringing twice.
-LIMITS: Final = {"attempt_deadline_s": 4, "claim_lease_s": 5, "claim_dead_s": 6, "release_ttl_s": 5}
+# Short, so that five minutes hold many deaths, and in the order that keeps a call from ringing twice. A call
+# outlives a dead claim by some seconds, as real ones do: else nothing would be left to find.
+LIMITS: Final = {"attempt_deadline_s": 3.5, "claim_lease_s": 4.2, "claim_dead_s": 5, "release_ttl_s": 4.5}
 CLAIM_DEAD_S: Final = float(LIMITS["claim_dead_s"])
 _PBX_LIMITS: Final[dict[str, Any]] = {
     "calls_per_second": 15,

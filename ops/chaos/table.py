@@ -37,6 +37,7 @@ def _jobs(account: Account) -> list[_Row]:
         ("jobs", str(len(account.evidence.jobs)), ""),
         *((str(state), str(account.states[state]), of_state.get(state, "")) for state in states),
         ("in doubt, call up", str(len(doubtful)), f"{len(resolved)} resolved, {share}"),
+        ("  of the rest, over at once", str(len(account.out_of_sight())), "call ended, or its PBX, within 1 s"),
         ("with on_unknown=redial", str(redial), f"{tried_again} tried again, {rang_again} rang again"),
     ]
 

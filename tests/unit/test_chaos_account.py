@@ -209,6 +209,15 @@ def test_share_of_doubts_that_were_resolved_counts_calls_still_up() -> None:
     assert len(found.unknown_that_rang()) == 2
 
 
+def test_a_call_that_ended_at_once_could_not_be_seen() -> None:
+    late = doubted("j1", NUMBER, "unknown")
+    cause = deed("worker killed", 1000, 1000)
+    restart = deed("pbx restarted", 1002.5, 1004.5, "hq")
+    assert account(late, rings=(ring(1000.1),), deeds=(cause,)).out_of_sight() == []
+    assert account(late, rings=(ring(995.5),), deeds=(cause,)).out_of_sight() == [late]
+    assert account(late, rings=(ring(1000.1),), deeds=(cause, restart)).out_of_sight() == [late]
+
+
 def test_a_restart_of_the_pbx_ends_its_calls() -> None:
     restart = deed("pbx restarted", 1001, 1003, "hq")
     found = account(doubted("j1", NUMBER, "unknown"), rings=(ring(),), deeds=(restart,))
