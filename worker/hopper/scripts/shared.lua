@@ -180,8 +180,9 @@ local function pbx_limits(pbx)
 end
 
 -- The breaker of one PBX: `failures` in a row, `trips` in a row, `barred_until` and `barred_reason` from the first
--- trip on, `barred_since` (that trip), `barred_by` (down | login). Open until `barred_until`, then half open: one claim or look may go as
--- `probe` until `probe_until`. Returns nil (closed), or until when nobody else may try (0: a probe may).
+-- trip on, `barred_since` (that trip), `barred_by` (down | login). Open until `barred_until`, then half open: one claim
+-- or look may go as `probe` until `probe_until`. Returns nil (closed), or until when nobody else may try (0: a probe
+-- may).
 local function barred(limits, id)
   if not limits.barred_until then return nil end
   if limits.barred_until > NOW then return limits.barred_until end
@@ -203,13 +204,6 @@ end
 local function close_breaker(pbx)
   redis.call('HDEL', key('pbx', pbx), 'failures', 'trips', 'barred_until', 'barred_reason', 'barred_by', 'barred_since',
     'probe', 'probe_until')
-end
-
--- The probe came to nothing that tells of the PBX: the next one may go.
-local function end_probe(pbx, id)
-  if redis.call('HGET', key('pbx', pbx), 'probe') ~= id then return end
-  redis.call('HDEL', key('pbx', pbx), 'probe', 'probe_until')
-  look_again(pbx)
 end
 
 -- The PBX gave an answer, whatever it says: the breaker closes. One barred for its log-in opens by a log-in alone.
@@ -315,7 +309,6 @@ end
 -- released or claimed -> waiting. `due` 0 means: as soon as pacing allows.
 local function back_to_lane(id, record, due, rest_s, reason)
   leave_flight(id, record)
-  end_probe(record.pbx, id)
   let_go(id, record, rest_s)
   redis.call('HSET', key('job', id), 'state', 'waiting', 'due', stamp(due), line(record, 'waiting', reason))
   if due > NOW then enter_later(id, record, due) else enter_lane(id, record) end
