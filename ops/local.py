@@ -43,7 +43,8 @@ _FAULTS = {
         {"resource": "dial_outbound", "kind": "token_loss", "extid": "1004", "after": 5, "times": 1},
     ],
     "branch": [
-        {"resource": "dial_outbound", "kind": "errno", "errno": "10008", "extid": "2001", "after": 3, "times": 1}
+        {"resource": "dial_outbound", "kind": "errno", "errno": "10008", "extid": "2001", "after": 3, "times": 1},
+        {"resource": "dial_outbound", "kind": "drop_before_ring", "extid": "2002", "after": 4, "times": 1},
     ],
 }
 _START_S = 20.0
@@ -139,6 +140,8 @@ class Stack:
                 "open_call_s = 0.7",
                 "extension_rest_s = 0.1",
             ]
+        # Calls are over in half a second here, so they are looked for at once.
+        lines += ["[look]", "every_s = 0.2", "quiet_s = 1", "within_s = 3"]
         self.config.write_text("\n".join(lines) + "\n")
 
     def _start_flower(self) -> None:
@@ -217,15 +220,18 @@ class Demo:
         twice = rung_twice(rings)
         placed = [result for result in results if result.state is JobState.PLACED]
         confirmed = sum(result.callid in rang for result in placed)
-        lost = len(rings) - confirmed
+        adopted = sum(result.callid is None for result in placed)
+        unseen = len(rings) - confirmed - adopted
         if len(results) < jobs:
             self._say(f"[red]{jobs - len(results)} jobs have not ended; see {self._stack.folder / 'logs'}[/red]")
         self._say(
             f"\n[bold]{len(placed)} placed, {len(twice)} rung twice[/bold]: the PBXs' journals have {len(rings)} "
             f"rings, {confirmed} of them under the callids above"
-            + (f" and {lost} of a call whose reply was lost." if lost else ".")
+            + (f", {adopted} whose reply was lost and whose call was found running" if adopted else "")
+            + (f", {unseen} whose call was over before anybody looked" if unseen else "")
+            + "."
         )
-        return len(results) == jobs and confirmed == len(placed) and not twice
+        return len(results) == jobs and confirmed + adopted == len(placed) and not twice
 
 
 def _counted(results: Sequence[DialResult]) -> str:
@@ -250,7 +256,7 @@ def _table(results: Sequence[DialResult]) -> Table:
             result.pbx,
             result.extid,
             str(result.state),
-            result.callid or "",
+            result.callid or (f"out:{result.outboundid}" if result.outboundid else ""),
             str(result.attempts),
             result.errno or "",
         )
