@@ -182,8 +182,6 @@ class Dialing:
         refused = isinstance(failure, TokenRefused)
         stays = not down and not isinstance(failure, NotConfigured) and not self.stopping.is_set()
         in_slot = stays and again.delay_s <= self._settings.retry.slot_wait_s
-        if down:
-            breaker.failed(self._hopper, claim.pbx, failure, by=attempt.job_id)
         parked = retries.until_redis_answers(
             self._hopper.park,
             attempt.job_id,
@@ -196,6 +194,8 @@ class Dialing:
             error=again.error,
             answered=_was_answered(failure),
         )
+        if down:  # only now: should this process die, what is certain of the job is written
+            breaker.failed(self._hopper, claim.pbx, failure, by=attempt.job_id)
         log.info(
             "call_put_off",
             job_id=attempt.job_id,

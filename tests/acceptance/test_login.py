@@ -96,3 +96,14 @@ def test_an_unverified_pbx_is_dialed_by_choice_and_the_doctor_warns(site: Instal
     doctor = site.outdial("doctor")
     assert "TLS is not verified" in doctor.stdout
     assert doctor.returncode == 0
+
+
+def test_a_pbx_that_comes_up_slowly_is_logged_in_to_as_soon_as_it_answers(site: Installation) -> None:
+    """A gateway time-out says nothing about the password: no block of minutes, but the breaker's short rests."""
+    site.write_settings(calls_per_second=500)
+    site.pbxs["hq"].fault(kind="http_status", status=502, resource="login", times=4)
+    with site.workers(processes=1, concurrency=4):
+        receipt = site.hopper.put(DialJob(extid="1000", outto="0205550143", pbx="hq"))
+        result = site.end_of(receipt.id, within_s=15)
+    assert (result.state, result.attempts) == (JobState.PLACED, 1)
+    assert site.hopper.breaker("hq").state == "closed"

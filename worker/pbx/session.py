@@ -4,7 +4,7 @@ import uuid
 
 import structlog
 
-from worker.errors import AttemptFailed, PbxBarred, PbxDown
+from worker.errors import AttemptFailed, OutcomeUnknown, PbxBarred, PbxDown, TryLater
 from worker.hopper import Barred, Hopper, Login, Token, Wait
 from worker.pbx.base import Pbx
 from worker.pbx.yeastar_s import LoginLocked, LoginRefused
@@ -42,7 +42,7 @@ class PbxSession:
 
         Raises:
             PbxBarred: Log-in is refused or locked; nobody should try before the time it carries.
-            PbxDown: The PBX could not be reached.
+            PbxDown: The PBX could not be reached, or gave no answer to a log-in.
         """
         name, nonce = self._pbx.name, uuid.uuid4().hex
         turn = self._hopper.login_turn(
@@ -60,9 +60,10 @@ class PbxSession:
         name = self._pbx.name
         try:
             token = self._pbx.login()
-        except PbxDown:
+        except (PbxDown, TryLater, OutcomeUnknown) as failed:
+            # Nothing is wrong with the credentials: the breaker's rests are long enough.
             self._hopper.login_done(name, nonce)
-            raise
+            raise PbxDown(failed.errno, f"log-in failed: {failed.error}") from None
         except AttemptFailed as failed:
             refused = isinstance(failed, LoginLocked | LoginRefused)
             block_s = self._login_block_s if refused else _OTHER_FAILURE_S
