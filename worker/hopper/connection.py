@@ -42,6 +42,8 @@ def connect(url: str) -> "redis.Redis":
         "username": address.username,
         "password": address.password,
         "decode_responses": True,
+        # One spoiled record must not make every list that it is in unreadable.
+        "encoding_errors": "replace",
         "socket_timeout": SOCKET_TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 25,

@@ -251,7 +251,7 @@ class Hopper(Looking):
         record = {"state": state, "pbx": claim.pbx, "extid": claim.extid, "attempts": attempts, **facts}
         record |= {"enqueued_at": enqueued_at, "finished_at": finished_at, "metadata": metadata}
         if state is JobState.PLACED:
-            record |= {"placed_at": placed_at, "callid": callid or None, "outboundid": outboundid or None}
+            record |= {"placed_at": placed_at or None, "callid": callid or None, "outboundid": outboundid or None}
         return Finished(DialResult.from_record(job_id, record), breaker_closed=closed == "1")
 
     def park(  # noqa: PLR0913  as above
@@ -484,6 +484,10 @@ def _receipts(batch: _Batch, answer: Sequence[str]) -> Iterator[Receipt | KeyCon
     for (job_id, job), word, state in zip(batch, answer[::2], answer[1::2], strict=True):
         if word == "conflict":
             yield KeyConflict([f"key: {job.key!r} belongs to another job ({job_id}); give a new key"])
+        elif word == "damaged":
+            yield KeyConflict(
+                [f"key: {job.key!r} belongs to a job whose record is damaged ({job_id}); give a new key"]
+            )
         else:
             yield Receipt(job_id, JobState(state), word == "new")
 

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -31,23 +32,35 @@ class Looking:
         self.keys = Keys(namespace)
 
     def record(self, job_id: str) -> dict[str, str]:
-        """Return a job's record as stored, empty if there is none. Holds the telephone number."""
-        found: dict[str, str] = self._client.hgetall(self.keys.job(job_id))
-        return found
+        """Return a job's record as stored, empty if there is none, or no hash. Holds the telephone number."""
+        return self._records([job_id])[0]
 
     def result(self, job_id: str) -> DialResult | None:
         """Return what is known of a job, final or not; None if there is no such job."""
         return next(self.results([job_id]), None)
 
     def results(self, job_ids: Sequence[str]) -> Iterator[DialResult]:
-        """Return what is known of several jobs in one round trip; unknown ids are left out."""
+        """
+        Return what is known of several jobs in one round trip; unknown ids are left out.
+
+        So are records that somebody spoiled; `set_aside` has those once a step has come upon them.
+        """
+        for job_id, record in zip(job_ids, self._records(job_ids), strict=True):
+            if record.get("state"):
+                with suppress(ValueError):
+                    result = DialResult.from_record(job_id, record)
+                    if result.finished_at is not None or not result.state.is_final:
+                        yield result
+
+    def _records(self, job_ids: Sequence[str]) -> list[dict[str, str]]:
         with self._client.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hgetall(self.keys.job(job_id))
-            records = pipe.execute()
-        for job_id, record in zip(job_ids, records, strict=True):
-            if record.get("state"):
-                yield DialResult.from_record(job_id, record)
+            found = pipe.execute(raise_on_error=False)
+        for answer in found:
+            if isinstance(answer, Exception) and not _is_no_hash(answer):
+                raise answer
+        return [{} if isinstance(answer, Exception) else answer for answer in found]
 
     def ended_since(self, since: float, *, page: int = 500) -> Iterator[DialResult]:
         """
@@ -206,15 +219,31 @@ def _breaker(fields: Sequence[str | None], now: float) -> Breaker:
 
 
 def timeline_of(record: Mapping[str, str]) -> list[Moment]:
-    """Return the timeline in a job's record, oldest first; see `line` in `scripts/shared.lua`."""
-    lines = {int(name[1:]): text for name, text in record.items() if re.fullmatch(r"~[0-9]+", name)}
-    moments = [_moment(text) for _, text in sorted(lines.items())]
-    first, rest = moments[:_FIRST_LINES], moments[_FIRST_LINES:]
+    """
+    Return the timeline in a job's record, oldest first; see `line` in `scripts/shared.lua`.
+
+    Lines that somebody spoiled are left out.
+    """
+    lines = {int(name[1:]): text for name, text in record.items() if re.fullmatch(r"~[0-9]{1,2}", name)}
+    count = record.get("n", "0")
     # The last ones go round: the oldest of them stands where the next will be written.
-    turned = max(0, int(record.get("n", "0")) - _FIRST_LINES) % _LAST_LINES if len(rest) == _LAST_LINES else 0
-    return first + rest[turned:] + rest[:turned]
+    turned = (int(count) - _FIRST_LINES) % _LAST_LINES if re.fullmatch(r"[0-9]{1,9}", count) else 0
+
+    def age(place: int) -> int:
+        return (
+            place
+            if place <= _FIRST_LINES
+            else _FIRST_LINES + (place - 1 - _FIRST_LINES - turned) % _LAST_LINES + 1
+        )
+
+    return [moment for place in sorted(lines, key=age) for moment in _moments(lines[place])]
 
 
-def _moment(text: str) -> Moment:
+def _moments(text: str) -> Iterator[Moment]:
     at, state, who, reason = (text.split("|", 3) + [""] * 3)[:4]
-    return Moment(float(at), state, who, reason)
+    with suppress(ValueError):
+        yield Moment(float(at), state, who, reason)
+
+
+def _is_no_hash(error: Exception) -> bool:
+    return isinstance(error, redis.ResponseError) and str(error).startswith("WRONGTYPE")

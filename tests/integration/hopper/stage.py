@@ -1,6 +1,7 @@
 """The short moves the hopper's tests share, and what may stay in its key space without a TTL."""
 
 import json
+import os
 import re
 import time
 import uuid
@@ -57,8 +58,9 @@ def alive_in(client: "redis.Redis", namespace: str) -> set[str]:
     with client.pipeline(transaction=False) as pipe:
         for job_id in ids:
             pipe.hget(prefix + job_id, "state")
-        states = pipe.execute()
-    return {job_id for job_id, state in zip(ids, states, strict=True) if state and not JobState(state).is_final}
+        states = pipe.execute(raise_on_error=False)
+    living = [state for state in JobState if not state.is_final]
+    return {job_id for job_id, state in zip(ids, states, strict=True) if state in living}
 
 
 def leaks(client: "redis.Redis", namespace: str) -> list[str]:
@@ -84,6 +86,11 @@ def is_needed(client: "redis.Redis", namespace: str, name: str, alive: set[str])
         lanes = [f"{namespace}:lane:{pbx}:{extid}" for extid in client.zrange(namespace + name, 0, -1)]
         return bool(client.exists(*lanes) == len(lanes))
     return False
+
+
+def examples(usual: int) -> int:
+    """How many examples hypothesis tries: EXAMPLES in the environment lets it hunt for longer."""
+    return int(os.environ.get("EXAMPLES", usual))
 
 
 class Stage:

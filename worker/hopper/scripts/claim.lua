@@ -18,7 +18,7 @@ if record.damage then
   abandon(id, record.damage)
   return { 'not_yours', 'damaged' }
 end
-if not record.state then leave_everything(id) end
+if not record.state then forget(id) end
 
 -- One in doubt is no longer its holder's to ring, however late the answer to its claim came.
 local claimed_before = record.state == 'claimed' and record.nonce == nonce and not record.doubt

@@ -6,25 +6,31 @@
 -- Twice with the same nonce: the second time answers the same and changes nothing. A claim that others had in doubt,
 -- called unknown or found running may still be finished by its holder: that is evidence, not a second try.
 local id, nonce, state, retain_s, nothing_runs = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
-local record = read(id, 'nonce', 'pbx', 'extid', 'hold', 'attempts', 'enqueued_at', 'finished_at', 'metadata', 'callid',
+local record = read(id, 'nonce', 'pbx', 'extid', 'hold', 'attempts', 'enqueued_at', 'finished_at', 'callid',
   'outboundid', 'claimed_at', 'placed_at')
-if record.damage then
-  abandon(id, record.damage)
-  return { 'stale', 'damaged' }
-end
 local facts = { unpack(ARGV, 7) }
 local given = {}
 for i = 1, #facts, 2 do given[facts[i]] = facts[i + 1] end
 
+if record.damage then
+  abandon(id, record.damage)
+  -- A call that was placed was placed, and the record is the only place left to say so.
+  if state == 'placed' and redis.call('TYPE', key('job', id)).ok == 'hash' then
+    redis.call('HSET', key('job', id), 'state', 'placed', unpack(facts))
+  end
+  return { 'stale', 'damaged' }
+end
+
 local function done(finished_at, closed)
-  return { 'done', finished_at, tonumber(record.attempts), record.enqueued_at, record.metadata or '', closed or '',
-    given.callid or record.callid or '', given.outboundid or record.outboundid or '', record.placed_at or '' }
+  return { 'done', finished_at, tonumber(record.attempts or 0), record.enqueued_at, readable_metadata(id),
+    closed or '', given.callid or record.callid or '', given.outboundid or record.outboundid or '',
+    record.placed_at or '' }
 end
 
 if not record.state or record.nonce ~= nonce then return { 'stale', record.state or 'gone' } end
 -- The looking found the call by its outbound leg, and now its holder brings the callid: worth telling again.
 local completes = record.state == 'placed' and state == 'placed' and given.callid and not record.callid
-if record.state == state and not completes then return done(record.finished_at) end
+if record.state == state and not completes then return done(record.finished_at or stamp(NOW)) end
 if record.state ~= 'claimed' and record.state ~= 'unknown' and not completes then return { 'stale', record.state } end
 
 redis.call('ZREM', key('claimed'), id)

@@ -36,8 +36,14 @@ local answer = { 'look', pbx, unasked and '1' or '', session[1] or '', tonumber(
 for _, id in ipairs(ids) do
   local record = read(id, 'nonce', 'extid', 'outto', 'on_unknown', 'claimed_at', 'doubted_at', 'engaged', 'quiet_since',
     'attempts', 'enqueued_at', 'not_before', 'errno', 'error')
+  if record.state == 'claimed' and not redis.call('ZSCORE', key('claimed'), id) then
+    if not record.doubt then record.damage = 'doubt is missing' end
+    if not record.nonce then record.damage = 'nonce is missing' end
+  end
   if record.damage then
     abandon(id, record.damage)
+  elseif not record.state then
+    forget(id)
   elseif record.state ~= 'claimed' or not record.doubt then
     redis.call('ZREM', key('doubts', pbx), id)
   else

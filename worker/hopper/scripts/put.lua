@@ -1,7 +1,7 @@
 -- put: new jobs into their lanes. KEYS[1] NS; ARGV[1] JSON list of jobs:
 --   {id, fingerprint or "", {field, value, field, value, …}}
 -- The fields hold at least pbx, extid, rank; not_before and expires_at are unix seconds.
--- Returns a flat list, two items per job: 'new' | 'existing' | 'conflict', and the job's state.
+-- Returns a flat list, two items per job: 'new' | 'existing' | 'conflict' | 'damaged', and the job's state.
 -- Twice with the same jobs: the second time finds them all 'existing'.
 local jobs = cjson.decode(ARGV[1])
 local answer = {}
@@ -9,8 +9,13 @@ local any_new = false
 local before -- place of the first new job in the order of arrival, less its number in this batch
 for number, job in ipairs(jobs) do
   local id, fingerprint, fields = job[1], job[2], job[3]
-  local held = redis.call('HMGET', key('job', id), 'state', 'fingerprint')
-  if held[1] then
+  local held = redis.pcall('HMGET', key('job', id), 'state', 'fingerprint', 'enqueued_at')
+  local damage = (held.err or not STATES[held[1]] and (held[1] or held[3])) and read(id).damage
+  if damage then
+    abandon(id, damage)
+    answer[#answer + 1] = 'damaged'
+    answer[#answer + 1] = ''
+  elseif held[1] then
     local same = fingerprint == '' or not held[2] or held[2] == fingerprint
     answer[#answer + 1] = same and 'existing' or 'conflict'
     answer[#answer + 1] = held[1]

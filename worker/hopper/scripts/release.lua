@@ -22,6 +22,7 @@ local function promote(pbx)
     redis.call('ZREM', key('later', pbx), id)
     local record = read(id, 'pbx', 'extid', 'rank', 'seq')
     if record.damage then abandon(id, record.damage) end
+    if not record.damage and not record.state then forget(id, true) end
     if record.state == 'waiting' then enter_lane(id, record) end
   end
 end
@@ -43,7 +44,14 @@ end
 local function release_job(pbx, extid, limits)
   local id = redis.call('ZPOPMIN', key('lane', pbx, extid))[1]
   local record = read(id, 'pbx', 'extid', 'expires_at')
-  if record.damage then abandon(id, record.damage) end
+  if record.state == 'waiting' and (record.pbx ~= pbx or record.extid ~= extid) then
+    record = { damage = 'its lane is not that of its pbx and extid' }
+  end
+  if record.damage then
+    abandon(id, record.damage)
+  elseif not record.state then
+    forget(id, true)
+  end
   if record.state ~= 'waiting' then
     place_lane(pbx, extid, true, true)
     return 0
@@ -75,6 +83,8 @@ local function visit(pbx)
   if not session[1] and tonumber(session[2] or 0) > NOW then return 0, tonumber(session[2]) end
   promote(pbx)
   redis.call('ZREMRANGEBYSCORE', key('lines', pbx), '-inf', NOW)
+  -- The sweeper takes back what was released so long ago; what it cannot find by its record stays here no longer.
+  redis.call('ZREMRANGEBYSCORE', key('released', pbx), '-inf', NOW - 2 * release_ttl_s)
   if redis.call('ZCARD', key('lines', pbx)) >= limits.max_open_calls then
     return 0, tonumber(redis.call('ZRANGE', key('lines', pbx), 0, 0, 'WITHSCORES')[2])
   end

@@ -4,7 +4,10 @@
 -- Who acts, when and why stays in the record. Twice: 'again', and nothing changes.
 local id, verdict, callid = ARGV[1], ARGV[2], ARGV[3]
 local record = read(id, 'pbx', 'extid', 'hold', 'rank', 'seq', 'expires_at', 'resolved_as', 'callid')
-if record.damage then return { 'damaged', '' } end
+if record.damage then
+  abandon(id, record.damage)
+  return { 'damaged', '' }
+end
 if not record.state then return { 'gone', '' } end
 if record.state ~= 'unknown' then
   local same = record.resolved_as == verdict and (verdict ~= 'placed' or record.callid == callid)

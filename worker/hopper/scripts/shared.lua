@@ -50,25 +50,43 @@ local function stamp(seconds) return string.format('%.6f', seconds) end
 -- Changes nothing; fails when the server is full.
 local function only_with_room() redis.call('SETRANGE', key('seq'), 0, '') end
 
+-- Shapes of a record's fields. Whatever passes can be reckoned with here and read by Python: the longest time is
+-- that of the year 9999, and a `seq` of more digits would reach into the ranks.
+local TEN_DIGITS = string.rep('%d', 10)
 local NEEDED = { pbx = '^[a-z0-9][a-z0-9_-]*$', extid = '^%d+$', outto = '^[%d*#+]+$', rank = '^[012]$',
-  seq = '^%d+$', enqueued_at = '^%d+%.?%d*$' }
-local NUMBERS = { v = true, attempts = true, not_before = true, expires_at = true, due = true, hold = true, n = true,
-  claimed_at = true, doubted_at = true, quiet_since = true }
+  seq = '^%d+$', enqueued_at = '^' .. TEN_DIGITS .. '%.?%d*$' }
+local NUMBER, COUNT, TIME = '^%-?%d+%.?%d*$', '^%-?%d+$', '^' .. TEN_DIGITS .. '%.?%d*$'
+local OPTIONAL = { v = COUNT, attempts = COUNT, n = '^%d+$', not_before = NUMBER, expires_at = NUMBER, due = NUMBER,
+  hold = NUMBER, claimed_at = NUMBER, doubted_at = NUMBER, quiet_since = NUMBER, placed_at = TIME,
+  finished_at = TIME }
+local LONGEST = { pbx = 32, extid = 10, outto = 32, seq = 12, attempts = 9, n = 9, v = 9 }
+local WORDS = { doubt = { lost_reply = true, said_failed = true, worker_lost = true },
+  autoanswer = { yes = true, no = true } }
 
 local function damage_in(name, value)
-  local shape = NEEDED[name]
-  if shape then
-    if not value then return name .. ' is missing' end
-    if not string.find(value, shape) then return name .. ' is not readable' end
-  elseif value and NUMBERS[name] and not string.find(value, '^%-?%d+%.?%d*$') then
-    return name .. ' is not a number'
+  local shape = NEEDED[name] or OPTIONAL[name]
+  if NEEDED[name] and not value then return name .. ' is missing' end
+  if not value then return nil end
+  if shape and (#value > (LONGEST[name] or 20) or not string.find(value, shape)) then
+    return name .. ' is not readable'
+  end
+  if WORDS[name] and not WORDS[name][value] then return name .. ' is not readable' end
+  if name == 'metadata' then
+    local readable, metadata = pcall(cjson.decode, value)
+    if not readable or string.find(value, '^[^{]') or string.find(value, '[%z\1-\31]') then
+      return 'metadata is not readable'
+    end
+    for field, text in pairs(metadata) do
+      if type(field) ~= 'string' or type(text) ~= 'string' then return 'metadata is not readable' end
+    end
   end
 end
 
 -- The record format these scripts write, in field `v`. A record of a later version is left to later workers.
 local VERSION = 1
-local STATES = { waiting = true, released = true, claimed = true, placed = true, failed = true, unknown = true,
-  cancelled = true, expired = true, refused = true }
+local FINAL = { placed = true, failed = true, unknown = true, cancelled = true, expired = true, refused = true }
+local STATES = { waiting = true, released = true, claimed = true }
+for state in pairs(FINAL) do STATES[state] = true end
 
 -- The named fields of a record, and `v`, `n` and `doubt`; `state` is nil where there is no record. One that somebody
 -- spoiled has `damage` set, in words, and no state: see `abandon`.
@@ -276,13 +294,19 @@ local function leave_flight(id, record)
   end
 end
 
--- Out of everything, for a job whose record is gone or spoiled and does not say where it is.
+-- Out of every list, for a job whose record is gone or spoiled and does not say where it is: a ghost among the
+-- released would hold its PBX up. Its lane drops it when it comes to its turn, and leases end by themselves, for it
+-- may be ringing. Returns whether a list held it that holds only jobs whose life is not over.
 local function leave_everything(id)
-  for _, name in ipairs({ 'released', 'claimed', 'expiry', 'ended', 'outbox' }) do redis.call('ZREM', key(name), id) end
+  local held = 0
+  for _, name in ipairs({ 'released', 'claimed', 'expiry' }) do held = held + redis.call('ZREM', key(name), id) end
+  for _, name in ipairs({ 'ended', 'outbox' }) do redis.call('ZREM', key(name), id) end
   for _, pbx in ipairs(redis.call('SMEMBERS', key('known'))) do
-    for _, name in ipairs({ 'released', 'later', 'lines', 'doubts' }) do redis.call('ZREM', key(name, pbx), id) end
+    for _, name in ipairs({ 'released', 'later', 'doubts' }) do held = held + redis.call('ZREM', key(name, pbx), id) end
+    end_probe(pbx, id)
     look_again(pbx)
   end
+  return held > 0
 end
 
 -- A note for the doctor; it says nothing of the content. Notes go a week after the last one.
@@ -296,14 +320,45 @@ local function set_aside(what, id, reason)
 end
 
 -- A spoiled record holds nobody up: it leaves every list, is never dialed, and the doctor shows it for a week.
+-- One that waited or was released has certainly not rung, and gives back what it held; one that has ended has ended as
+-- it did. Twice changes nothing.
 local function abandon(id, damage)
   leave_everything(id)
-  if redis.call('TYPE', key('job', id)).ok == 'hash' then
-    redis.call('HSET', key('job', id), 'state', 'failed', 'errno', 'damaged', 'error', damage,
-      'finished_at', stamp(NOW))
+  local home = key('job', id)
+  local kind = redis.call('TYPE', home).ok
+  if kind ~= 'hash' then
+    if redis.call('TTL', home) >= 0 then return end
+    redis.call('EXPIRE', home, NOTES_KEPT_S)
+    return set_aside('job', id, damage)
   end
-  redis.call('EXPIRE', key('job', id), NOTES_KEPT_S)
+  local values = redis.call('HMGET', home, 'state', 'pbx', 'extid', 'hold', 'errno')
+  if values[5] == 'damaged' then return end
+  local is_quiet = values[1] == 'waiting' or values[1] == 'released'
+  local record = { pbx = values[2], extid = values[3], hold = values[4] }
+  if values[1] == 'released' and not damage_in('pbx', record.pbx) and not damage_in('extid', record.extid) then
+    let_go(id, record)
+  end
+  redis.call('HSET', home, 'errno', 'damaged', 'error', damage)
+  if not FINAL[values[1]] then
+    redis.call('HSET', home, 'state', is_quiet and 'failed' or 'unknown', 'finished_at', stamp(NOW))
+  end
+  redis.call('EXPIRE', home, NOTES_KEPT_S)
   set_aside('job', id, damage)
+end
+
+-- A job's metadata, or ''. Not worth losing a result for: what cannot be read is taken out of the record.
+local function readable_metadata(id)
+  local metadata = redis.call('HGET', key('job', id), 'metadata')
+  if not metadata then return '' end
+  if not damage_in('metadata', metadata) then return metadata end
+  redis.call('HDEL', key('job', id), 'metadata')
+  set_aside('job', id, 'metadata was not readable, and is left out of its result')
+  return ''
+end
+
+-- A record that is gone while its job still had to live; one that ended long ago is nothing to tell of.
+local function forget(id, was_alive)
+  if leave_everything(id) or was_alive then set_aside('job', id, 'its record is gone') end
 end
 
 -- released or claimed -> waiting. `due` 0 means: as soon as pacing allows.

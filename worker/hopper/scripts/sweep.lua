@@ -19,7 +19,7 @@ end
 local function sound(id, ...)
   local record = read(id, ...)
   if record.state then return record end
-  if record.damage then abandon(id, record.damage) else leave_everything(id) end
+  if record.damage then abandon(id, record.damage) else forget(id) end
 end
 
 for _, id in ipairs(due(key('released'), NOW - release_ttl_s)) do
@@ -56,6 +56,12 @@ for _, list in ipairs({ 'ended', 'outbox' }) do -- their records are gone
 end
 local undelivered = {}
 for _, id in ipairs(due(key('outbox'), NOW - tonumber(ARGV[4]))) do
-  if sound(id, 'pbx', 'extid', 'enqueued_at') then undelivered[#undelivered + 1] = id end
+  local record = sound(id, 'pbx', 'extid', 'enqueued_at', 'attempts', 'placed_at', 'finished_at')
+  if record and FINAL[record.state] and not record.finished_at then
+    abandon(id, 'finished_at is missing')
+  elseif record then
+    readable_metadata(id)
+    undelivered[#undelivered + 1] = id
+  end
 end
 return undelivered
