@@ -262,10 +262,9 @@ class Account:
         )
 
     def _restarted(self, pbx: str, since: float, until: float) -> bool:
-        return any(
-            deed.kind == "pbx restarted" and deed.part == pbx and since <= deed.began_at <= until
-            for deed in self.evidence.deeds
-        )
+        by_hand = (d.began_at for d in self.evidence.deeds if d.kind == "pbx restarted" and d.part == pbx)
+        by_calls = (hit.t for hit in self.evidence.hits[pbx] if hit.kind == "restart")
+        return any(since <= at <= until for at in (*by_hand, *by_calls))
 
     def _traits(self, deed: Deed) -> Traits:
         return self.evidence.traits[deed.kind]

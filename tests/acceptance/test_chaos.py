@@ -9,7 +9,7 @@ from ops.chaos.history import histories
 from ops.chaos.run import Options, Run, to_stderr
 from ops.chaos.table import table_of
 
-CUT = Options(seed=178, seconds=60, jobs=300, faults_per_minute=40, heal_s=60)
+CUT = Options(seed=190, seconds=60, jobs=300, faults_per_minute=40, heal_s=60)
 
 
 @pytest.mark.timeout(180)

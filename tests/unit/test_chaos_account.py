@@ -216,6 +216,8 @@ def test_a_call_that_ended_at_once_could_not_be_seen() -> None:
     assert account(late, rings=(ring(1000.1),), deeds=(cause,)).out_of_sight() == []
     assert account(late, rings=(ring(995.5),), deeds=(cause,)).out_of_sight() == [late]
     assert account(late, rings=(ring(1000.1),), deeds=(cause, restart)).out_of_sight() == [late]
+    died = account(late, rings=(ring(1000.1),), hits=(hit(1002.5, kind="restart"),), deeds=(cause,))
+    assert died.out_of_sight() == [late]
 
 
 def test_a_restart_of_the_pbx_ends_its_calls() -> None:

@@ -22,7 +22,8 @@ def _answers(*, most: int = 3, **rule: Any) -> Act:
         left = times
         for _ in range(int(_WAIT_S / 0.2)):
             site.rest(0.2)
-            left = int(pbx.control("faults")["faults"][-1]["left"])
+            with suppress(requests.ConnectionError):  # a rule may have restarted it
+                left = int(pbx.control("faults")["faults"][-1]["left"])
             if not left:
                 break
         pbx.heal()
@@ -62,6 +63,16 @@ def restart_pbx(site: Site, part: str, dice: random.Random) -> None:  # noqa: AR
     eventually(is_back, within_s=10)
 
 
+def _restart_after_ring(site: Site, part: str, dice: random.Random) -> Struck:
+    """The phone rings, and the PBX dies of it: afterwards it looks as if nothing had rung."""
+    struck = _RESTARTED_BY_A_CALL(site, part, dice)
+    site.rest(0.5)
+    assert struck is not None, "it would have been missed"
+    return struck
+
+
+# Back at once, so that a hasty look finds an idle extension before it gives the job up.
+_RESTARTED_BY_A_CALL = _answers(most=1, kind="restart", ring=True, delay_s=0.2)
 _UNTIL_USED_S = 1.5
 
 FAULTS: Final = {
@@ -85,5 +96,6 @@ FAULTS: Final = {
     "look hangs": Fault(_answers(kind="hang", resource="extensionlist/query"), PBXS, _WAIT_S),
     "service stopped": Fault(stop_service, PBXS, 2, stops_dialing=True),
     "token lost": Fault(lose_token, PBXS, 5, stops_dialing=True),
+    "pbx restarted after ring": Fault(_restart_after_ring, PBXS, 2, weight=4, stops_dialing=True, spoils=True),
     "pbx restarted": Fault(restart_pbx, PBXS, 3, stops_dialing=True, spoils=True),
 }
