@@ -2,8 +2,8 @@
 The breaker of each PBX, as the workers feed it and tell of it; its state and its rules live in the hopper.
 
 Closed: calls go. Open: after some failures in a row nobody dials that PBX for a while, and its jobs wait in their
-lanes without losing an attempt. Half open: one call or look goes as a probe; an answer closes the breaker, a
-failure opens it for longer.
+lanes without losing an attempt. Half open: one call goes as a probe; an answer closes the breaker, a failure opens
+it for longer. Looks at doubtful jobs go on meanwhile, and one that is answered ends the rest before its time.
 """
 
 import structlog
@@ -35,3 +35,8 @@ def failed(hopper: Hopper, pbx: str, failure: AttemptFailed, *, by: str) -> None
 def closed(pbx: str) -> None:
     """Tell that an answer of the PBX closed its breaker."""
     log.info("breaker_closed", pbx=pbx)
+
+
+def half_open(pbx: str) -> None:
+    """Tell that the PBX answered a look, so that a call may probe it."""
+    log.info("breaker_half_open", pbx=pbx)

@@ -124,7 +124,7 @@ class Reconciler:
         # A turn holds a hundred jobs at most; where there are more, the next are looked after at once.
         next_s = min(waits, default=self._looks.every_s)
         if self._hopper.looked(turn.pbx, next_s=next_s, answered=isinstance(seen, Sighting), still=still):
-            breaker.closed(turn.pbx)
+            breaker.half_open(turn.pbx)
 
     def _pause_s(self, job: Doubted, took_s: float) -> float:
         """Return how long to rest: longer with the job's age, but not past the next moment that may decide it."""

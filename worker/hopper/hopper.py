@@ -338,11 +338,11 @@ class Hopper(Looking):
         Args:
             pbx: What was looked at.
             next_s: Seconds until the next look, if there is still a doubt.
-            answered: Whether the PBX gave an answer, which closes its breaker.
-            still: Each job and what its extension does: `quiet`, `engaged` or `unseen`.
+            answered: Whether the PBX gave an answer, which lets a call probe it if its breaker is open.
+            still: Each job and what was seen of it (see `worker.evidence.Sight`).
 
         Returns:
-            Whether the breaker closed by it.
+            Whether the breaker is half open by it.
         """
         flat: list[str] = []
         for job, sight in still:

@@ -270,7 +270,7 @@ def test_a_job_set_aside_is_set_aside_once(stage: Stage) -> None:
 
     assert {aside.job_id for aside in stage.hopper.set_aside_list()} == set(ids)
     assert len(stage.hopper.set_aside_list()) == 2, "once each"
-    assert stage.hopper.client.get(f"{stage.hopper.keys.namespace}:aside_total") == "2"
+    assert stage.hopper.set_aside_count() == 2
 
 
 def test_of_very_many_the_last_hundred_are_shown(stage: Stage) -> None:
@@ -281,7 +281,7 @@ def test_of_very_many_the_last_hundred_are_shown(stage: Stage) -> None:
 
     assert [aside.job_id for aside in stage.hopper.set_aside_list()] == ids[:2:-1]
     assert stage.release() == [], "their lanes drop them"
-    assert stage.hopper.client.get(f"{stage.hopper.keys.namespace}:aside_total") == "103"
+    assert stage.hopper.set_aside_count() == 103
 
 
 @pytest.mark.parametrize("field", ["metadata", "enqueued_at", "attempts", "finished_at", "*"])
@@ -323,7 +323,7 @@ def test_a_key_whose_record_is_spoiled_is_refused_in_words_and_the_others_are_pu
         assert "damaged" in str(conflict)
         assert not isinstance(receipt, KeyConflict)
         assert receipt.is_new
-        assert stage.hopper.set_aside_list()[0].id == first
+        assert stage.hopper.set_aside_list()[0].job_id == first
     stage.release()
 
 

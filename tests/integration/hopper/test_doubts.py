@@ -334,9 +334,11 @@ def test_a_look_takes_permits_so_that_the_pbx_is_asked_no_more_often(stage: Stag
     assert stage.claim(other) == Back()
 
 
-def test_a_barred_pbx_is_not_asked_and_keeps_its_permits(stage: Stage) -> None:
+def test_a_pbx_that_refuses_the_log_in_is_not_asked_and_keeps_its_permits(stage: Stage) -> None:
     job_id, _ = stage.doubted()
-    stage.unreachable()
+    generation = stage.log_in()
+    stage.hopper.login_turn("hq", refused=generation, nonce="x", lease_s=30, spacing_s=0)
+    stage.hopper.login_done("hq", "x", block_s=600, reason="wrong password")
     before = stage.hopper.client.hgetall(stage.hopper.keys.pbx("hq"))
 
     turn = stage.look()

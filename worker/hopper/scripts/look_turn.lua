@@ -19,8 +19,9 @@ if #ids == 0 then
   return { 'none', '0' }
 end
 local limits = pbx_limits(pbx)
-local barred_until = limits and barred(limits, 'look')
-local unasked = not limits or (barred_until or 0) > NOW
+-- The breaker keeps calls away, not looks: they ring nobody, are few, and find the PBX back. A refused log-in keeps
+-- them away too, for without a token there is nothing to ask with.
+local unasked = not limits or (limits.barred_until or 0) > NOW and redis.call('HGET', key('pbx', pbx), 'barred_by') == 'login'
 local session = redis.call('HMGET', key('token', pbx), 'token', 'generation')
 redis.call('ZREM', key('looks'), pbx)
 redis.call('ZADD', key('looks'), NOW + lease_s, pbx)
@@ -28,7 +29,6 @@ if not unasked then
   local interval = permits(limits)
   redis.call('HSET', key('pbx', pbx), 'looked_at', stamp(NOW),
     'tat', stamp(next_permit(limits) + tonumber(ARGV[3]) * interval))
-  if barred_until then begin_probe(pbx, 'look', lease_s) end
 end
 
 local answer = { 'look', pbx, unasked and '1' or '', session[1] or '', tonumber(session[2] or 0),

@@ -76,8 +76,8 @@ local function visit(pbx)
   if is_paused(pbx) then return 0, nil end -- resume.lua brings it back
   local barred_until = barred(limits)
   if barred_until and barred_until > NOW then return 0, barred_until end
-  -- One probe at a time: it may still be on its way to its claim.
-  if barred_until and redis.call('ZCARD', key('released', pbx)) > 0 then return 0, NOW + 0.5 end
+  -- One probe at a time: it may still be on its way to its claim, unless its message was lost.
+  if barred_until and redis.call('ZCOUNT', key('released', pbx), NOW - 2, '+inf') > 0 then return 0, NOW + 0.5 end
   -- While somebody logs in, claims would only send jobs back; login_done.lua wakes us.
   local session = redis.call('HMGET', key('token', pbx), 'token', 'login_until')
   if not session[1] and tonumber(session[2] or 0) > NOW then return 0, tonumber(session[2]) end

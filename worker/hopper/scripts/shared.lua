@@ -199,8 +199,7 @@ end
 
 -- The breaker of one PBX: `failures` in a row, `trips` in a row, `barred_until` and `barred_reason` from the first
 -- trip on, `barred_since` (that trip), `barred_by` (down | login). Open until `barred_until`, then half open: one claim
--- or look may go as `probe` until `probe_until`. Returns nil (closed), or until when nobody else may try (0: a probe
--- may).
+-- may go as `probe` until `probe_until`. Returns nil (closed), or until when nobody else may try (0: a probe may).
 local function barred(limits, id)
   if not limits.barred_until then return nil end
   if limits.barred_until > NOW then return limits.barred_until end
