@@ -183,6 +183,9 @@ class Scripts:
         elif now - own.used_at > self._IDLE_S and _is_stale(own.connection):
             own.connection.disconnect()
         own.used_at = now
+        # By itself a connection goes back to the server it last had: behind sentinels, one that may be dead or no
+        # longer the primary; before the first time, to localhost:6379. Only `connect` asks the sentinels.
+        own.connection.connect()
         return own.connection
 
 
