@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,16 +31,27 @@ class EmbeddedRedis:
         folder: Where data, lock and log lie; made with mode 700.
         append_only: Off only for benchmarks and tests that need no disk.
         program: Another server to run than the wheel's, such as /usr/bin/redis-server.
+        password: One of its own unless given.
+        more: Further lines of configuration.
     """
 
-    def __init__(self, folder: Path, *, append_only: bool = True, program: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        append_only: bool = True,
+        program: str | None = None,
+        password: str | None = None,
+        more: Sequence[str] = (),
+    ) -> None:
         self.folder = folder.resolve()
         self._append_only = append_only
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._port = free_port()
-        self._password = secrets.token_urlsafe(24)
+        self._password = password or secrets.token_urlsafe(24)
+        self._more = more
 
     @property
     def url(self) -> str:
@@ -49,6 +61,11 @@ class EmbeddedRedis:
     def url_of_database(self, number: int) -> str:
         """Return the address of one of the server's 16 databases."""
         return f"redis://:{self._password}@127.0.0.1:{self._port}/{number}"
+
+    @property
+    def port(self) -> int:
+        """Its port on 127.0.0.1."""
+        return self._port
 
     @property
     def pid(self) -> int:
@@ -125,7 +142,8 @@ class EmbeddedRedis:
     def _configuration(self) -> str:
         where = f"port {self._port}\nbind 127.0.0.1\nrequirepass {self._password}"
         kept = "appendonly yes\nappendfsync everysec" if self._append_only else "appendonly no"
-        return f'{where}\n{kept}\nsave ""\nmaxmemory-policy noeviction\ndir "{self.folder}"\n'
+        more = "\n".join(self._more)
+        return f'{where}\n{kept}\nsave ""\nmaxmemory-policy noeviction\ndir "{self.folder}"\n{more}\n'
 
     def _wait_until_it_answers(self) -> None:
         assert self._process is not None

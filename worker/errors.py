@@ -10,6 +10,7 @@ Every error the dialer raises, branching by what the caller may do.
     │  │  │  ├─ PbxDown        nothing was sent; costs no attempt
     │  │  │  ├─ TooLate        nothing was sent, for the claim was old; costs no attempt
     │  │  │  ├─ NotConfigured  this worker does not know the PBX; another may; costs no attempt
+    │  │  │  ├─ NotReplicated  nothing was sent: a fail-over might forget the claim; costs no attempt
     │  │  │  └─ TokenRefused   log in again and repeat; costs no attempt
     │  │  └─ NeverTry          another attempt would fail the same way
     │  └─ OutcomeUnknown       it may have rung; look first, never blindly redial
@@ -93,6 +94,10 @@ class TooLate(TryLater):
 
 class NotConfigured(TryLater):
     """The settings of this worker do not have the PBX; a worker with other settings may have it."""
+
+
+class NotReplicated(TryLater):
+    """Fewer replicas of Redis than `wait_replicas` have the claim, so nothing was sent."""
 
 
 class TokenRefused(TryLater):

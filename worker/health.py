@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import redis
 
@@ -72,6 +73,7 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warning", "persistence", "append-only file is off: a restart loses jobs", "set appendonly yes"
         )
+    yield from _replication(client.info("replication"), settings)
     problem = redis_problem(client)
     if problem:
         yield Finding("bad", "eviction", *problem.split("; ", 1))
@@ -123,6 +125,18 @@ def _ago(seconds: float) -> str:
         if seconds >= 2 * length_s:
             return f"{seconds / length_s:.0f} {unit} ago"
     return f"{max(0, seconds):.0f} s ago"
+
+
+def _replication(seen: dict[str, Any], settings: Settings) -> Iterator[Finding]:
+    wanted, there = settings.replication.wait_replicas, int(seen.get("connected_slaves", 0))
+    if seen.get("role") != "master":
+        advice = "name the primary by redis_url, or wait for the fail-over to end"
+        yield Finding("bad", "replication", "this Redis is a replica and takes no jobs", advice)
+    elif wanted > there:
+        text = f"{there} replicas are connected and wait_replicas is {wanted}: nobody dials"
+        yield Finding("warning", "replication", text, "bring the replicas back, or lower wait_replicas")
+    elif there:
+        yield Finding("ok", "replication", f"{there} replicas are connected, wait_replicas is {wanted}")
 
 
 def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from worker.errors import (
     NeverTry,
     NotConfigured,
     NotPlaced,
+    NotReplicated,
     PbxDown,
     TokenRefused,
     TooLate,
@@ -31,6 +32,8 @@ from worker.settings import RetrySettings
 
 # A worker that does not know a job's PBX puts it back for one that may.
 _NOT_CONFIGURED_S = 0.5
+# Short enough for the slot to keep the job: what waits for a replica waits where it is, and others do not join it.
+_REPLICAS_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,16 @@ class RetryPolicy:
 
         Returns:
             `Stop` for what must not or need not be tried again, else `Again`. A PBX that is down or does not
-            know our token is not the job's fault: that is tried again for as long as the job has time.
+            know our token, or a missing replica, is not the job's fault: that is tried again for as long as the
+            job has time.
         """
         errno, error = failure.errno, failure.error
         if isinstance(failure, PbxDown | TokenRefused | TooLate):
             return Again(0, free=True, rest_s=0, errno=errno, error=error)
         if isinstance(failure, NotConfigured):
             return Again(_NOT_CONFIGURED_S, free=True, rest_s=0, errno=errno, error=error)
+        if isinstance(failure, NotReplicated):
+            return Again(_REPLICAS_S, free=True, rest_s=0, errno=errno, error=error)
         state = _as_tenacity_sees_it(attempts, age_s)
         if isinstance(failure, NeverTry):
             return Stop(JobState.FAILED, errno, error)

@@ -144,6 +144,18 @@ class WorkerSettings(_Part):
     stop_grace_s: PositiveSeconds = 35
 
 
+class ReplicationSettings(_Part):
+    """
+    How many replicas must know of a claim before its phone rings, and how long they have to say so.
+
+    With `wait_replicas` above 0 a fail-over cannot forget a claim whose phone rang, as long as the replica that
+    takes over is one of those that said so; while there are fewer, nobody dials. 0 dials at once.
+    """
+
+    wait_replicas: Annotated[int, Field(ge=0, le=16)] = 0
+    wait_s: Annotated[float, Field(gt=0, le=5)] = 0.5
+
+
 class FlowerSettings(_Part):
     """Where Flower listens and who may look; without a password one is made up and shown at start."""
 
@@ -208,6 +220,7 @@ class Settings(BaseSettings):
     breaker: BreakerSettings = BreakerSettings()
     worker: WorkerSettings = WorkerSettings()
     limits: TimeLimits = TimeLimits()
+    replication: ReplicationSettings = ReplicationSettings()
     flower: FlowerSettings = FlowerSettings()
 
     @classmethod
@@ -234,6 +247,9 @@ class Settings(BaseSettings):
     def _stops_after_its_deadline(self) -> Self:
         if self.worker.stop_grace_s <= self.limits.attempt_deadline_s:
             raise ValueError("worker.stop_grace_s must be more than limits.attempt_deadline_s")
+        # What is left of the deadline must do for the call, far from the end of the claim's lease.
+        if self.replication.wait_s > self.limits.attempt_deadline_s / 3:
+            raise ValueError("replication.wait_s must be at most a third of limits.attempt_deadline_s")
         if self.default_pbx is not None and self.default_pbx not in self.pbx:
             raise ValueError(f"default_pbx: {self.default_pbx!r} is not one of the PBXs: {', '.join(self.pbx)}")
         return self

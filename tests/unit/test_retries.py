@@ -12,6 +12,7 @@ from worker.errors import (
     ExtensionBusy,
     NeverTry,
     NotPlaced,
+    NotReplicated,
     OutcomeUnknown,
     PbxDown,
     TokenRefused,
@@ -40,6 +41,11 @@ def test_what_would_fail_again_is_not_tried_again() -> None:
 @pytest.mark.parametrize("kind", [PbxDown, TokenRefused])
 def test_what_is_not_the_jobs_fault_costs_no_attempt_however_long_it_lasts(kind: type[AttemptFailed]) -> None:
     assert decide(kind, attempts=99, age_s=1e6) == Again(0, free=True, rest_s=0, errno="1", error="words")
+
+
+def test_a_missing_replica_costs_no_attempt_but_a_moment() -> None:
+    again = decide(NotReplicated, attempts=99, age_s=1e6)
+    assert again == Again(0.5, free=True, rest_s=0, errno="1", error="words")
 
 
 @pytest.mark.parametrize("kind", [TryLater, ExtensionBusy])

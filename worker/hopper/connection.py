@@ -135,6 +135,35 @@ class Scripts:
                 self._pool.disconnect(inuse_connections=False)
             raise
 
+    def run_and_wait(self, name: str, *args: str, replicas: int, wait_s: float) -> tuple[Any, int]:
+        """
+        Run one step that writes, and wait until replicas have it.
+
+        Both commands leave together, so that the WAIT is certain to be about this step's connection.
+
+        Args:
+            name: File name under `scripts/`, without ending.
+            args: The script's ARGV, after the actor's name.
+            replicas: How many are waited for.
+            wait_s: For how long, in seconds; well below SOCKET_TIMEOUT_S.
+
+        Returns:
+            The step's reply, and how many replicas have it by then.
+
+        Raises:
+            redis.exceptions.RedisError: As the server or the connection gave it; whether it ran is not known.
+        """
+        text, sha = _script(name)
+        wait = ("WAIT", replicas, int(wait_s * 1000))
+        try:
+            try:
+                return _both(self._connection(), ("EVALSHA", sha, 1, self._namespace, self._actor, *args), wait)
+            except NoScriptError:
+                return _both(self._connection(), ("EVAL", text, 1, self._namespace, self._actor, *args), wait)
+        except redis.ResponseError as error:
+            error.add_note(f"step {name}")
+            raise
+
     def run_each(self, name: str, payloads: Iterable[str]) -> Iterator[Any]:
         """
         Run one step for each payload, in order; the next payload is made while the server works on the last.
@@ -196,6 +225,16 @@ def _asked(connection: Any, *command: str | float) -> Any:
         return connection.read_response()
     except redis.ResponseError:  # that was the reply
         raise
+    except BaseException:
+        connection.disconnect()
+        raise
+
+
+def _both(connection: Any, first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, int]:
+    """Send two commands at once and read both replies; an error ends the connection, for one may be on its way."""
+    try:
+        connection.send_packed_command(connection.pack_commands([first, second]))
+        return connection.read_response(), int(connection.read_response())
     except BaseException:
         connection.disconnect()
         raise

@@ -30,7 +30,14 @@ from worker.hopper.connection import connect
 from worker.hopper.looking import KILL_SWITCH, Looking
 from worker.hopper.wake import WakeCall
 from worker.jobs import DialJob, DialResult, Doubt, JobState
-from worker.settings import BreakerSettings, LookSettings, PbxSettings, Settings, TimeLimits
+from worker.settings import (
+    BreakerSettings,
+    LookSettings,
+    PbxSettings,
+    ReplicationSettings,
+    Settings,
+    TimeLimits,
+)
 
 # Jobs per script call: long enough to be cheap, short enough (about 3 ms) not to hold others up.
 PUT_BATCH = 100
@@ -65,6 +72,7 @@ class Hopper(Looking):
         namespace: str,
         retain_s: int,
         limits: TimeLimits | None = None,
+        replication: ReplicationSettings | None = None,
         looks: LookSettings | None = None,
         breaker: BreakerSettings | None = None,
         actor: str = "",
@@ -74,6 +82,7 @@ class Hopper(Looking):
         self._limits = limits or TimeLimits()
         self._looks = looks or LookSettings()
         self._breaker = breaker or BreakerSettings()
+        self._replication = replication or ReplicationSettings()
 
     @classmethod
     def from_settings(cls, settings: Settings, *, actor: str = "") -> "Hopper":
@@ -83,6 +92,7 @@ class Hopper(Looking):
             namespace=settings.namespace,
             retain_s=settings.retain_s,
             limits=settings.limits,
+            replication=settings.replication,
             looks=settings.look,
             breaker=settings.breaker,
             actor=actor,
@@ -215,6 +225,22 @@ class Hopper(Looking):
                 return Ended(JobState(rest[0]), rest[1])
             case _:
                 return NotYours(rest[0])
+
+    def is_replicated(self, job_id: str, nonce: str) -> bool:
+        """
+        Whether a claim is the caller's, and as many replicas have it as the settings ask for.
+
+        True at once where they ask for none. False means that nobody may dial, and so does an error.
+
+        Args:
+            job_id: The job.
+            nonce: Of the claim.
+        """
+        wanted, wait_s = self._replication.wait_replicas, self._replication.wait_s
+        if not wanted:
+            return True
+        is_mine, have = self._scripts.run_and_wait("confirm", job_id, nonce, replicas=wanted, wait_s=wait_s)
+        return bool(is_mine) and have >= wanted
 
     def finish(
         self,

@@ -11,8 +11,9 @@ from redis.exceptions import OutOfMemoryError
 from ops.embedded_redis import EmbeddedRedis
 from tests.conftest import pbx_settings
 from tests.integration.hopper.stage import Stage, eventually, in_s
-from worker.hopper import Go, Login, LookTurn, NotYours, Token
+from worker.hopper import Go, Hopper, Login, LookTurn, NotYours, Token
 from worker.jobs import Doubt, JobState
+from worker.settings import ReplicationSettings
 
 REDIS_7 = "/usr/bin/redis-server"
 
@@ -99,6 +100,15 @@ def test_a_claim_granted_before_is_found_again_and_another_message_sent_away(sta
         again = stage.go(job_id, "n1")
         assert again.attempts == claim.attempts
         assert isinstance(stage.claim(job_id, "other"), NotYours)
+
+
+def test_no_claim_is_confirmed(stage: Stage) -> None:
+    job_id, _ = stage.claimed(nonce="n1")
+    replication = ReplicationSettings(wait_replicas=1, wait_s=0.05)
+    careful = Hopper(
+        stage.hopper.client, namespace=stage.hopper.keys.namespace, retain_s=600, replication=replication
+    )
+    refused_whole(stage, lambda: careful.is_replicated(job_id, "n1"))
 
 
 def test_no_limits_are_set(stage: Stage) -> None:
@@ -258,5 +268,5 @@ def test_every_step_is_looked_at() -> None:
     text = Path(__file__).read_text()
     scripts = {file.stem for file in Path("worker/hopper/scripts").glob("*.lua")} - {"shared"}
     calls = {"put": "stage.put(", "release": "stage.release", "claim": "stage.claim(", "sweep": "quick.sweep("}
-    calls |= {"finish": "stage.finish("}
+    calls |= {"finish": "stage.finish(", "confirm": "careful.is_replicated("}
     assert [name for name in scripts if calls.get(name, f"hopper.{name}(") not in text] == []
