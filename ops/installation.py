@@ -21,6 +21,7 @@ from celery.backends.redis import RedisBackend
 from ops.children import child
 from ops.embedded_redis import EmbeddedRedis
 from ops.pbx_simulator import Hit, Ring, read_hits, read_journal
+from ops.redis_group import RedisGroup
 from worker.hopper import Hopper
 from worker.jobs import DialResult
 from worker.settings import Settings
@@ -133,7 +134,9 @@ class Installation:
         pbxs: Running ones.
     """
 
-    def __init__(self, folder: Path, server: EmbeddedRedis, namespace: str, pbxs: Iterable[SimulatedPbx]) -> None:
+    def __init__(
+        self, folder: Path, server: EmbeddedRedis | RedisGroup, namespace: str, pbxs: Iterable[SimulatedPbx]
+    ) -> None:
         self.folder = folder
         self.server = server
         self.namespace = namespace
@@ -262,7 +265,7 @@ class Installation:
 
 @contextmanager
 def installation(
-    folder: Path, server: EmbeddedRedis, namespace: str, **pbxs: tuple[str, ...]
+    folder: Path, server: EmbeddedRedis | RedisGroup, namespace: str, **pbxs: tuple[str, ...]
 ) -> Iterator[Installation]:
     """Start the named simulators, with options for each, and give an installation on them."""
     with ExitStack() as stack:
