@@ -1,0 +1,177 @@
+"""A Redis that freezes, fills, turns replica, refuses the login, forgets its scripts: nobody dials meanwhile."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.installation import Installation, eventually, installation
+from ops.pbx_simulator import rung_twice
+from worker.jobs import DialJob, JobState
+
+OPTIONS = ("--extensions", "1000-1099", "--ring-s", "0.02", "--talk-s", "0.05", "--log-level", "warning")
+QUICK = ("[limits]", "attempt_deadline_s = 3", "claim_lease_s = 3.5", "claim_dead_s = 4", "release_ttl_s = 3")
+RATE = 60
+# From the claim to the ring: what was granted before the fault may still ring so much later.
+_ON_ITS_WAY_S = 0.5
+
+
+@pytest.fixture
+def site(tmp_path: Path, namespace: str) -> Iterator[Installation]:
+    with (
+        EmbeddedRedis(tmp_path / "redis") as server,
+        installation(tmp_path, server, namespace, hq=OPTIONS) as site,
+    ):
+        site.write_settings(calls_per_second=RATE, burst=1)
+        lines = site.config.read_text().splitlines()
+        site.config.write_text("\n".join([*lines, *QUICK]))
+        yield site
+
+
+def put(site: Installation, count: int) -> list[str]:
+    jobs = [DialJob(extid=str(1000 + n % 100), outto=f"02055501{n:03d}", pbx="hq") for n in range(count)]
+    return [receipt.id for receipt in site.hopper.put_many(jobs) if not isinstance(receipt, Exception)]
+
+
+def states(site: Installation, jobs: list[str]) -> Counter[JobState]:
+    return Counter(result.state for result in site.hopper.results(jobs))
+
+
+def rings(site: Installation) -> int:
+    return len(site.pbxs["hq"].rings())
+
+
+class Load:
+    """Workers at work, and what must hold when a fault has come and gone."""
+
+    def __init__(self, site: Installation, jobs: list[str], workers: "subprocess.Popen[str]") -> None:
+        self.site = site
+        self.jobs = jobs
+        self.workers = workers
+
+    @contextmanager
+    def fault(self, seconds: float) -> Iterator[None]:
+        """Begin the fault before, end it after; nothing rings in between but what was on its way."""
+        began = time.time()
+        until = time.monotonic() + seconds
+        yield
+        while time.monotonic() < until:
+            time.sleep(0.1)
+        rung = [ring.t - began for ring in self.site.pbxs["hq"].rings() if ring.t > began + _ON_ITS_WAY_S]
+        assert rung == []
+
+    def ends_well(self, *, unknown: int = 0) -> None:
+        eventually(lambda: all(state.is_final for state in states(self.site, self.jobs)), within_s=40)
+        assert rung_twice(self.site.pbxs["hq"].rings()) == {}
+        ended = states(self.site, self.jobs)
+        assert ended[JobState.UNKNOWN] <= unknown, ended
+        assert sum(ended[state] for state in (JobState.PLACED, JobState.UNKNOWN)) == len(self.jobs)
+        assert "worker_died" not in self.site.worker_log.read_text()
+        eventually(lambda: not self.site.hopper.client.exists(f"{self.site.namespace}:outbox"))
+
+
+@pytest.fixture
+def load(site: Installation) -> Iterator[Load]:
+    jobs = put(site, 200)
+    with site.workers(processes=2, concurrency=8) as workers:
+        eventually(lambda: rings(site) > 40)
+        yield Load(site, jobs, workers)
+
+
+@pytest.fixture
+def admin(site: Installation) -> Iterator[redis.Redis]:
+    """A connection from before the fault."""
+    with redis.Redis.from_url(site.server.url) as client:
+        client.ping()
+        yield client
+
+
+def told(site: Installation) -> str:
+    return site.worker_log.read_text()
+
+
+def test_a_frozen_redis(load: Load, site: Installation) -> None:
+    os.kill(site.server.pid, signal.SIGSTOP)
+    try:
+        with load.fault(11):
+            pass
+    finally:
+        os.kill(site.server.pid, signal.SIGCONT)
+    load.ends_well(unknown=16)
+
+
+def test_a_full_redis(load: Load, site: Installation, admin: redis.Redis) -> None:
+    admin.config_set("maxmemory", 1)
+    with load.fault(3):
+        eventually(lambda: "raise maxmemory" in told(site))
+        admin.client_kill_filter(_type="normal", skipme=True)  # Celery has to start again on a full server
+    admin.config_set("maxmemory", 0)
+    load.ends_well()
+    assert told(site).count("raise maxmemory") <= 10
+
+
+def test_a_redis_turned_replica(load: Load, site: Installation, admin: redis.Redis) -> None:
+    admin.replicaof("127.0.0.1", free_port())
+    with load.fault(3):
+        eventually(lambda: "wait for the fail-over to end" in told(site))
+        admin.client_kill_filter(_type="normal", skipme=True)
+    admin.replicaof("NO", "ONE")
+    load.ends_well()
+
+
+def test_a_password_changed_and_changed_back(load: Load, site: Installation, admin: redis.Redis) -> None:
+    right = admin.config_get("requirepass")["requirepass"]
+    admin.config_set("requirepass", "another-secret")
+    admin.client_kill_filter(_type="normal", skipme=True)
+    with load.fault(3):
+        eventually(lambda: "check user name and password in redis_url" in told(site))
+    admin.config_set("requirepass", right)
+    load.ends_well()
+    for secret in ("another-secret", right):
+        assert secret not in told(site)
+
+
+def test_scripts_forgotten_all_the_time(load: Load, site: Installation, admin: redis.Redis) -> None:
+    done = threading.Event()
+
+    def forget() -> None:
+        while not done.wait(0.005):
+            admin.script_flush()
+
+    thread = threading.Thread(target=forget)
+    thread.start()
+    try:
+        load.ends_well()
+    finally:
+        done.set()
+        thread.join()
+
+
+def refused(site: Installation) -> str:
+    command = [*site.outdial_command(), "worker", "--processes", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=site.environment, timeout=30, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_worker_does_not_start_with_a_wrong_password(site: Installation) -> None:
+    right = site.server.url.split(":")[2].split("@")[0]
+    site.config.write_text(site.config.read_text().replace(right, "wrong-secret"))
+    sentence = refused(site)
+    assert "redis_url: Redis refused the login; check user name and password in redis_url" in sentence
+    assert "wrong-secret" not in sentence
+
+
+def test_a_worker_does_not_start_where_jobs_may_be_thrown_away(site: Installation, admin: redis.Redis) -> None:
+    admin.config_set("maxmemory-policy", "allkeys-lru")
+    assert "maxmemory-policy is allkeys-lru); set maxmemory-policy noeviction" in refused(site)
