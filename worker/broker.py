@@ -126,6 +126,12 @@ class Connection(KombuConnection):
 
     gate: Gate | None = None
 
+    def info(self) -> dict[str, Any]:
+        """Return what Flower may show of the broker: sentinels' addresses and options may hold passwords."""
+        told = dict(super().info())  # type: ignore[no-untyped-call]
+        secret = {"password", "hostname", "alternates", "transport_options"}
+        return told | dict.fromkeys(secret & told.keys())
+
     def get_transport_cls(self) -> Any:
         known = super().get_transport_cls()  # type: ignore[no-untyped-call]
         if issubclass(known, transports.SentinelTransport):

@@ -274,7 +274,7 @@ class Dialing:
 
 
 def _was_answered(failure: NotPlaced) -> bool:
-    return not isinstance(failure, PbxDown | TooLate | NotConfigured)
+    return not isinstance(failure, PbxDown | TooLate | NotConfigured | NotReplicated)
 
 
 class _Attempt:

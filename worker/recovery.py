@@ -8,6 +8,7 @@ import structlog
 
 from worker.dialing import Outlet
 from worker.hopper import Hopper
+from worker.redis_away import AwayLog
 
 log = structlog.get_logger()
 
@@ -55,9 +56,11 @@ class Sweeper:
         log.info("results_delivered_late", jobs=len(undelivered))
 
     def _run(self) -> None:
+        redis_is = AwayLog("sweeper")
         # The jitter keeps many workers from asking in step.
         while not self._stopping.wait(_INTERVAL_S * random.uniform(0.8, 1.2)):
             try:
                 self.sweep_once()
+                redis_is.back()
             except redis.RedisError as error:
-                log.debug("redis_away", thread="sweeper", error=type(error).__name__)
+                redis_is.away(error)

@@ -25,6 +25,7 @@ class _Slot:
     def __init__(self, name: str) -> None:
         self.name = name
         self.incarnation = ""
+        self.starts = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
         self.failures = 0
@@ -66,7 +67,8 @@ class Supervisor:
         while not self._signals:
             time.sleep(0.2)
             for slot in self._slots:
-                if self._look_after(slot) == _EXIT_USAGE:
+                # Later it may be Redis refusing for a while: the others wait for it, and so does a new process.
+                if self._look_after(slot) == _EXIT_USAGE and slot.starts == 1:
                     code, self._signals = _EXIT_USAGE, 1
         self._stop_all()
         return code
@@ -84,6 +86,7 @@ class Supervisor:
         # A session of its own: Ctrl-C reaches the supervisor alone, which then decides.
         slot.process = subprocess.Popen(command, pass_fds=(self._pipe_read,), start_new_session=True)
         slot.started_at = time.monotonic()
+        slot.starts += 1
 
     def _look_after(self, slot: _Slot) -> int | None:
         """Restart a dead process when its time has come; returns the exit code of one just found dead."""

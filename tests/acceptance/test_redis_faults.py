@@ -5,7 +5,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,13 @@ from pathlib import Path
 import pytest
 import redis
 
+from ops.children import children_of
 from ops.embedded_redis import EmbeddedRedis, free_port
 from ops.installation import Installation, eventually, installation
 from ops.pbx_simulator import rung_twice
-from worker.jobs import DialJob, JobState
+from tests.acceptance.test_deaths import OPTIONS, QUICK, put, states
+from worker.jobs import JobState
 
-OPTIONS = ("--extensions", "1000-1099", "--ring-s", "0.02", "--talk-s", "0.05", "--log-level", "warning")
-QUICK = ("[limits]", "attempt_deadline_s = 3", "claim_lease_s = 3.5", "claim_dead_s = 4", "release_ttl_s = 3")
 RATE = 60
 # From the claim to the ring: what was granted before the fault may still ring so much later.
 _ON_ITS_WAY_S = 0.5
@@ -31,19 +30,8 @@ def site(tmp_path: Path, namespace: str) -> Iterator[Installation]:
         EmbeddedRedis(tmp_path / "redis") as server,
         installation(tmp_path, server, namespace, hq=OPTIONS) as site,
     ):
-        site.write_settings(calls_per_second=RATE, burst=1)
-        lines = site.config.read_text().splitlines()
-        site.config.write_text("\n".join([*lines, *QUICK]))
+        site.write_settings(sections={"limits": QUICK}, calls_per_second=RATE, burst=1)
         yield site
-
-
-def put(site: Installation, count: int) -> list[str]:
-    jobs = [DialJob(extid=str(1000 + n % 100), outto=f"02055501{n:03d}", pbx="hq") for n in range(count)]
-    return [receipt.id for receipt in site.hopper.put_many(jobs) if not isinstance(receipt, Exception)]
-
-
-def states(site: Installation, jobs: list[str]) -> Counter[JobState]:
-    return Counter(result.state for result in site.hopper.results(jobs))
 
 
 def rings(site: Installation) -> int:
@@ -69,13 +57,13 @@ class Load:
         rung = [ring.t - began for ring in self.site.pbxs["hq"].rings() if ring.t > began + _ON_ITS_WAY_S]
         assert rung == []
 
-    def ends_well(self, *, unknown: int = 0) -> None:
+    def ends_well(self, *, unknown: int = 0, deaths: int = 0) -> None:
         eventually(lambda: all(state.is_final for state in states(self.site, self.jobs)), within_s=40)
         assert rung_twice(self.site.pbxs["hq"].rings()) == {}
         ended = states(self.site, self.jobs)
         assert ended[JobState.UNKNOWN] <= unknown, ended
         assert sum(ended[state] for state in (JobState.PLACED, JobState.UNKNOWN)) == len(self.jobs)
-        assert "worker_died" not in self.site.worker_log.read_text()
+        assert self.site.worker_log.read_text().count("event=worker_died") <= deaths
         eventually(lambda: not self.site.hopper.client.exists(f"{self.site.namespace}:outbox"))
 
 
@@ -138,6 +126,19 @@ def test_a_password_changed_and_changed_back(load: Load, site: Installation, adm
     load.ends_well()
     for secret in ("another-secret", right):
         assert secret not in told(site)
+
+
+def test_a_worker_that_dies_while_the_password_is_wrong_comes_back(
+    load: Load, site: Installation, admin: redis.Redis
+) -> None:
+    right = admin.config_get("requirepass")["requirepass"]
+    admin.config_set("requirepass", "another-secret")
+    admin.client_kill_filter(_type="normal", skipme=True)
+    os.kill(children_of(load.workers.pid)[0], signal.SIGKILL)
+    eventually(lambda: "Redis refused the login" in site.worker_log.read_text())
+    assert load.workers.poll() is None, "the supervisor does not give up for it"
+    admin.config_set("requirepass", right)
+    load.ends_well(unknown=8, deaths=10)
 
 
 def test_scripts_forgotten_all_the_time(load: Load, site: Installation, admin: redis.Redis) -> None:

@@ -7,6 +7,7 @@ import pytest
 from celery import Celery
 from kombu.connection import Connection
 
+from worker import broker
 from worker.app import build_app, dial_message
 from worker.settings import Settings
 
@@ -80,3 +81,14 @@ def test_tls_is_verified_by_celery_too_unless_the_address_says_otherwise() -> No
     with app.connection_for_write() as connection:
         assert connection.ssl == {"ssl_cert_reqs": "required"}
     assert app.backend.connparams["ssl_cert_reqs"] == CERT_NONE
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://user:hidden@127.0.0.1:1/0", "sentinel://:hidden@127.0.0.1:1/0?master=m&sentinel_password=hidden"],
+)
+def test_what_flower_may_show_of_the_broker_holds_no_password(url: str) -> None:
+    app = build_app(Settings(redis_url=url))
+    with broker.Connection(app.conf.broker_url, transport_options=app.conf.broker_transport_options) as connection:
+        assert "hidden" not in repr(connection.info())
+        assert connection.info()["transport"] in ("redis", "sentinel")
