@@ -259,6 +259,26 @@ def test_what_may_have_rung_is_not_said_to_have_failed(quick: Stage, state: str)
     assert quick.hopper.resolve(job_id, "redial") == ("damaged", "")
 
 
+def test_a_job_put_anew_after_its_record_was_deleted_is_not_mistaken_for_a_spoiled_one(stage: Stage) -> None:
+    job_id = stage.put("1001", key="k")
+    spoil(stage, job_id, "*", None)
+    assert stage.put("1002", key="k") == job_id
+
+    released = stage.release() + stage.release()
+
+    assert released == [job_id]
+    assert stage.hopper.set_aside() == []
+    assert stage.go(job_id, "n").extid == "1002"
+
+
+def test_a_job_in_a_lane_that_is_not_its_own_is_set_aside(stage: Stage) -> None:
+    job_id = stage.put("1001")
+    spoil(stage, job_id, "extid", "1002")
+
+    assert stage.release() == []
+    assert [aside.id for aside in stage.hopper.set_aside()] == [job_id]
+
+
 def test_a_job_set_aside_is_set_aside_once(stage: Stage) -> None:
     ids = stage.put_each(["1001", "1002"])
     spoil(stage, ids[0], "extid", "?")

@@ -7,7 +7,10 @@ if record.damage then
   abandon(id, record.damage)
   return { 'damaged', '' }
 end
-if not record.state then return { 'gone', '' } end
+if not record.state then
+  forget(id)
+  return { 'gone', '' }
+end
 if record.state == 'cancelled' then return { 'cancelled', 'cancelled' } end
 if record.state ~= 'waiting' and record.state ~= 'released' then return { 'too_late', record.state } end
 if record.state == 'released' then let_go(id, record) end

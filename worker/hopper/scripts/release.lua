@@ -45,7 +45,10 @@ local function release_job(pbx, extid, limits)
   local id = redis.call('ZPOPMIN', key('lane', pbx, extid))[1]
   local record = read(id, 'pbx', 'extid', 'expires_at')
   if record.state == 'waiting' and (record.pbx ~= pbx or record.extid ~= extid) then
-    record = { damage = 'its lane is not that of its pbx and extid' }
+    -- A job put anew after its record was deleted is in its own lane too.
+    local is_at_home = redis.call('ZSCORE', key('lane', record.pbx, record.extid), id)
+      or redis.call('ZSCORE', key('later', record.pbx), id)
+    record = { state = 'elsewhere', damage = not is_at_home and 'its lane is not that of its pbx and extid' }
   end
   if record.damage then
     abandon(id, record.damage)

@@ -89,9 +89,9 @@ local STATES = { waiting = true, released = true, claimed = true }
 for state in pairs(FINAL) do STATES[state] = true end
 
 -- The named fields of a record, and `v`, `n` and `doubt`; `state` is nil where there is no record. One that somebody
--- spoiled has `damage` set, in words, and no state: see `abandon`.
+-- spoiled has `damage` set, in words, and no state; so has one that was set aside before: see `abandon`.
 local function read(id, ...)
-  local names = { 'state', 'v', 'n', 'doubt', ... }
+  local names = { 'errno', 'state', 'v', 'n', 'doubt', ... }
   local values = redis.pcall('HMGET', key('job', id), unpack(names))
   if values.err then return { damage = 'its record is not a hash' } end
   local record = {}
@@ -100,6 +100,7 @@ local function read(id, ...)
     if redis.call('EXISTS', key('job', id)) == 1 then record.damage = 'state is missing' end
     return record
   end
+  if record.errno == 'damaged' then return { damage = 'it was set aside before' } end
   if not STATES[record.state] and (tonumber(record.v or 1) or 1) <= VERSION then
     return { damage = 'state is not one of a job' }
   end
