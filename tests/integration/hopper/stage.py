@@ -225,14 +225,30 @@ class Stage:
 
     def snapshot(self) -> dict[str, object]:
         """Everything the hopper holds, but for the sweepers' turn, which lapses by itself."""
-        client, readers = self.hopper.client, {}
-        readers["hash"] = client.hgetall
-        readers["zset"] = lambda key: client.zrange(key, 0, -1, withscores=True)
-        readers["set"] = client.smembers
-        readers["list"] = lambda key: client.lrange(key, 0, -1)
-        readers["string"] = client.get
-        names = [key for key in keys_of(client, self.hopper.keys.namespace) if not key.endswith(":sweeping")]
-        return {name: readers[client.type(name)](name) for name in names}
+        names = [
+            name for name in keys_of(self.hopper.client, self.hopper.keys.namespace) if name[-9:] != ":sweeping"
+        ]
+        with self.hopper.client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.type(name)
+            for name, kind in zip(names, pipe.execute(), strict=True):
+                read_all(pipe, name, kind)
+            return dict(zip(names, pipe.execute(), strict=True))
+
+
+def read_all(pipe: "redis.client.Pipeline", name: str, kind: str) -> None:
+    """Ask for the whole value of a key of this kind."""
+    match kind:
+        case "hash":
+            pipe.hgetall(name)
+        case "zset":
+            pipe.zrange(name, 0, -1, withscores=True)
+        case "set":
+            pipe.smembers(name)
+        case "list":
+            pipe.lrange(name, 0, -1)
+        case _:
+            pipe.get(name)
 
 
 MESSAGE = json.dumps({"id": "@ID@", "tag": "@TAG@", "body": '[["@ID@"], {}]'})
