@@ -1,0 +1,265 @@
+"""
+Each step, and a process that dies right after it: what is left, and that somebody cleans up.
+
+One test for each row of the table in `docs/adr/0007-steps-and-deaths.md`, at limits of a fraction of a second.
+Nobody here goes on with what the dead had in hand: others find it in the hopper.
+"""
+
+import pytest
+
+from tests.conftest import pbx_settings
+from tests.integration.hopper.stage import MESSAGE, Stage, eventually
+from worker.hopper import Go, Login, Token
+from worker.jobs import JobState
+
+
+def comes_again(stage: Stage, job_id: str) -> bool:
+    """Sweep and release as the living do; whether the job is handed out."""
+    stage.sweep()
+    return stage.release() == [job_id]
+
+
+# --- producers -----------------------------------------------------------------------------------------------
+
+
+def test_a_death_right_after_put_leaves_a_job_that_may_be_put_again(quick: Stage) -> None:
+    job_id = quick.put(key="lead-7")
+
+    assert quick.put(key="lead-7") == job_id
+    assert quick.release() == [job_id]
+
+
+def test_a_death_right_after_cancel_leaves_the_result_to_the_sweeper(quick: Stage) -> None:
+    job_id = quick.put()
+    quick.hopper.cancel(job_id)
+
+    assert quick.sweep() == [job_id]
+
+
+@pytest.mark.parametrize("verdict", ["placed", "failed"])
+def test_a_death_right_after_resolve_leaves_the_result_to_the_sweeper(quick: Stage, verdict: str) -> None:
+    job_id, _ = quick.unknown()
+    quick.hopper.delivered(quick.hopper.results([job_id]))
+    quick.hopper.resolve(job_id, verdict, callid="1.1", why="asked")
+
+    assert quick.sweep() == [job_id]
+    assert quick.hopper.resolve(job_id, verdict, callid="1.1", why="asked")[0] == "again"
+
+
+def test_a_death_right_after_pause_leaves_a_pause_for_a_person_to_lift(quick: Stage) -> None:
+    job_id = quick.put()
+    quick.hopper.pause("hq")
+
+    assert quick.release() == []
+    assert quick.hopper.resume("hq") == ["hq"]
+    assert quick.release() == [job_id]
+
+
+def test_a_death_right_after_resume_leaves_the_jobs_to_the_pacer(quick: Stage) -> None:
+    job_id = quick.put()
+    quick.hopper.pause("hq")
+    quick.release()
+    quick.hopper.resume("hq")
+
+    assert quick.hopper.client.llen(quick.hopper.keys.wake) == 1
+    assert quick.release() == [job_id]
+
+
+def test_a_death_right_after_why_leaves_nothing(quick: Stage) -> None:
+    job_id = quick.put()
+    before = quick.snapshot()
+    quick.hopper.why(job_id)
+
+    assert quick.snapshot() == before
+
+
+# --- pacer and workers -----------------------------------------------------------------------------------------
+
+
+def test_a_death_right_after_release_leaves_message_and_state_together(quick: Stage) -> None:
+    job_id = quick.put()
+    quick.hopper.release(quick.queue, MESSAGE, most=1, most_released=1, lookahead_s=0)
+
+    assert quick.state(job_id) == "released"
+    assert job_id in str(quick.hopper.client.rpop(quick.queue)), "another worker takes the message"
+    quick.go(job_id, "n")
+
+
+def test_a_death_with_the_message_in_hand_leaves_the_job_to_the_sweeper(quick: Stage) -> None:
+    job_id = quick.put()
+    assert quick.release() == [job_id]
+
+    assert eventually(lambda: comes_again(quick, job_id))
+    assert quick.go(job_id, "n").attempts == 1
+
+
+def test_a_death_right_after_claim_leaves_a_doubt(quick: Stage) -> None:
+    job_id, _ = quick.claimed()
+
+    assert eventually(lambda: quick.sweep() == [] and quick.is_in_doubt(job_id))
+    assert quick.release() == []
+    assert [job.id for job in quick.look().jobs] == [job_id]
+
+
+def test_a_death_while_the_call_is_placed_leaves_a_doubt_as_soon_as_it_is_known(stage: Stage) -> None:
+    job_id = stage.put()
+    stage.release()
+    assert isinstance(stage.hopper.claim(job_id, "n", slot_wait_s=0, incarnation="w-1"), Go)
+
+    stage.hopper.bury("w-1", errno="worker_lost", error="the worker died")
+
+    assert stage.is_in_doubt(job_id)
+
+
+def test_a_death_right_after_bury_leaves_the_doubts_to_any_worker(stage: Stage) -> None:
+    job_id = stage.put()
+    stage.release()
+    stage.hopper.claim(job_id, "n", slot_wait_s=0, incarnation="w-1")
+    stage.hopper.bury("w-1", errno="worker_lost", error="the worker died")
+
+    assert [job.id for job in stage.look().jobs] == [job_id]
+    assert stage.hopper.bury("w-1", errno="worker_lost", error="the worker died") == 0
+
+
+def test_a_death_right_after_finish_leaves_the_result_to_the_sweeper(quick: Stage) -> None:
+    job_id, claim = quick.claimed()
+    quick.finish(job_id, "n1", claim)
+
+    assert quick.sweep() == [job_id]
+
+
+def test_a_death_right_after_delivered_leaves_nothing(quick: Stage) -> None:
+    job_id, claim = quick.claimed()
+    result = quick.finish(job_id, "n1", claim)
+    assert result is not None
+    quick.hopper.delivered([result])
+
+    assert quick.sweep() == []
+
+
+def test_a_death_before_delivered_has_the_result_delivered_again(quick: Stage) -> None:
+    job_id, claim = quick.claimed()
+    quick.finish(job_id, "n1", claim)
+    assert quick.sweep() == [job_id]  # this sweeper died with it in hand
+
+    assert quick.sweep() == [job_id]
+
+
+def test_a_death_right_after_park_leaves_the_job_to_the_pacer(quick: Stage) -> None:
+    job_id, _ = quick.claimed()
+    quick.hopper.park(job_id, "n1", delay_s=0.01)
+
+    assert eventually(lambda: quick.release() == [job_id])
+
+
+def test_a_death_right_after_park_in_the_slot_leaves_the_job_to_the_sweeper(quick: Stage) -> None:
+    job_id, _ = quick.claimed()
+    quick.hopper.park(job_id, "n1", delay_s=0.01, in_slot=True)
+
+    assert eventually(lambda: comes_again(quick, job_id))
+
+
+def test_a_death_right_after_hand_back_leaves_the_job_to_the_pacer(quick: Stage) -> None:
+    job_id = quick.put()
+    quick.release()
+    quick.hopper.hand_back(job_id)
+
+    assert quick.release() == [job_id]
+
+
+# --- doubts and the breaker ------------------------------------------------------------------------------------
+
+
+def test_a_death_right_after_doubt_leaves_the_looking_to_any_worker(quick: Stage) -> None:
+    job_id, _ = quick.doubted()
+
+    assert [job.id for job in quick.look().jobs] == [job_id]
+
+
+def test_a_death_right_after_look_turn_leaves_the_turn_to_the_next(quick: Stage) -> None:
+    job_id, _ = quick.doubted()
+    quick.look(lease_s=0.05)
+
+    assert [job.id for job in quick.look().jobs] == [job_id]
+
+
+def test_a_death_between_two_jobs_of_a_look_leaves_the_others_to_the_next(quick: Stage) -> None:
+    first, _ = quick.doubted("1001")
+    second, _ = quick.doubted("1002", nonce="n2")
+    turn = quick.look(lease_s=0.05)
+    quick.carry_out(next(job for job in turn.jobs if job.id == first), JobState.UNKNOWN)
+
+    assert [job.id for job in quick.look().jobs] == [second]
+    assert quick.sweep() == [first]
+
+
+def test_a_death_right_after_looked_leaves_the_next_look_to_any_worker(quick: Stage) -> None:
+    job_id, _ = quick.doubted()
+    quick.hopper.looked("hq", next_s=0.01, answered=True, still=[(quick.look().jobs[0], "quiet")])
+
+    [job] = quick.look().jobs
+    assert (job.id, job.quiet_s is None) == (job_id, False)
+
+
+def test_a_death_right_after_unreachable_leaves_a_breaker_that_lets_a_probe_through(quick: Stage) -> None:
+    job_id = quick.put()
+    quick.unreachable(base_s=0.05)
+
+    assert eventually(lambda: quick.release() == [job_id])
+    quick.go(job_id, "n")
+
+
+def test_a_death_of_the_probe_leaves_the_next_one_to_others(quick: Stage) -> None:
+    quick.unreachable(base_s=0.01)
+    probe, other = quick.put_each(["1001", "1002"])
+    assert eventually(lambda: quick.release() == [probe])
+    quick.go(probe, "n")
+
+    assert eventually(lambda: comes_again(quick, other))
+    quick.go(other, "n")
+
+
+# --- housekeeping ----------------------------------------------------------------------------------------------
+
+
+def test_a_death_right_after_sweep_leaves_the_rest_to_the_next(quick: Stage) -> None:
+    first, second = quick.put_each(["1001", "1002"])
+    for job_id in (first, second):
+        quick.hopper.cancel(job_id)
+
+    assert quick.sweep(most=1) == [first]
+    assert quick.sweep() == [first, second]
+
+
+def test_a_death_right_after_heartbeat_leaves_slots_that_run_out(quick: Stage) -> None:
+    quick.hopper.heartbeat("w", slots=16, ttl_s=0.02)
+
+    assert eventually(lambda: quick.hopper.workers_alive() == {})
+
+
+def test_a_death_right_after_register_leaves_limits_that_hold(quick: Stage) -> None:
+    quick.hopper.register("hq", pbx_settings(max_open_calls=1))
+    before = quick.snapshot()
+    quick.hopper.register("hq", pbx_settings(max_open_calls=1))
+
+    assert quick.snapshot() == before
+    quick.put_each(["1001", "1002"])
+    assert len(quick.release()) == 1
+
+
+def test_a_death_right_after_login_turn_leaves_a_turn_that_ends(quick: Stage) -> None:
+    quick.open_pbx("branch", logged_in=False)
+    quick.hopper.login_turn("branch", refused=-1, nonce="dead", lease_s=0.05, spacing_s=0)
+
+    def may_log_in() -> bool:
+        turn = quick.hopper.login_turn("branch", refused=-1, nonce="next", lease_s=30, spacing_s=0)
+        return isinstance(turn, Login)
+
+    assert eventually(may_log_in)
+
+
+def test_a_death_right_after_login_done_leaves_everybody_the_token(quick: Stage) -> None:
+    quick.open_pbx("branch")
+
+    turn = quick.hopper.login_turn("branch", refused=-1, nonce="next", lease_s=30, spacing_s=0)
+    assert turn == Token("token-1", 2)
