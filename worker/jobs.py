@@ -30,7 +30,7 @@ PBX_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 
 
 class JobState(StrEnum):
-    """Where a job is in its life; see `docs/adr/0002-hopper.md` for the moves between states."""
+    """Where a job is in its life; see `docs/adr/0007-steps-and-deaths.md` for the moves between states."""
 
     WAITING = "waiting"  # in its lane, or parked until a due time
     RELEASED = "released"  # handed to Celery
