@@ -322,6 +322,19 @@ class Lives(RuleBasedStateMachine):
         if attempt := self.an_attempt(pick):
             self.tell_the_truth(attempt, how)
 
+    @rule(pick=picks)
+    def the_answer_to_a_claim_was_lost(self, pick: int) -> None:
+        """Asked again, perhaps much later: by then it may be nobody's to ring."""
+        if attempt := self.an_attempt(pick):
+            was = self.hopper.record(attempt.job_id)
+            if was.get("state") == "released":
+                return  # then it is a new claim, and nonces are not used twice
+            claim = self.hopper.claim(attempt.job_id, attempt.nonce, slot_wait_s=0)
+            if isinstance(claim, Go):
+                assert self.lives[attempt.job_id].holder is attempt
+                assert was["state"] == "claimed"
+                assert "doubt" not in was, "it is looked at, and might be adopted or tried again"
+
     @rule(pick=picks, how=picks)
     def a_former_holder_speaks(self, pick: int, how: int) -> None:
         """Once more, while another has the job: its word came twice, or very late."""
@@ -349,6 +362,7 @@ class Lives(RuleBasedStateMachine):
             return finished and finished.result
 
         if self.twice(finish) is not None:
+            assert self.lives[attempt.job_id].holder is attempt, "only the last holder's word counts"
             attempt.is_heard = True
 
     def park(self, attempt: Attempt, *, free: bool, in_slot: bool, delay_s: float) -> None:
@@ -490,7 +504,7 @@ class Lives(RuleBasedStateMachine):
         if isinstance(turn, Login):
             self.hopper.login_done(name, "z", token="token")
 
-    @rule(seconds=st.sampled_from([0.005, 0.03]))
+    @rule(seconds=st.sampled_from([0.005, 0.03, 0.12]))
     def time_passes(self, seconds: float) -> None:
         time.sleep(seconds)
 
