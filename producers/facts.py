@@ -91,10 +91,7 @@ def facts_of(hopper: Hopper, job_id: str) -> Facts | None:
     Raises:
         redis.exceptions.RedisError: If Redis does not answer.
     """
-    try:
-        answer = hopper.why(job_id)
-    except ValueError:  # bytes that are no text
-        return Facts(state="damaged", damage="its record is not text")
+    answer = hopper.why(job_id)
     return Facts.of(answer) if answer else None
 
 
@@ -107,8 +104,6 @@ def readable_record(hopper: Hopper, job_id: str) -> dict[str, str]:
     """
     try:
         return hopper.record(job_id)
-    except ValueError:
-        return {}
     except redis.ResponseError as refused:
         if str(refused).startswith("WRONGTYPE"):
             return {}

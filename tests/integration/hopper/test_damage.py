@@ -267,7 +267,7 @@ def test_a_job_put_anew_after_its_record_was_deleted_is_not_mistaken_for_a_spoil
     released = stage.release() + stage.release()
 
     assert released == [job_id]
-    assert stage.hopper.set_aside() == []
+    assert stage.hopper.set_aside_list() == []
     assert stage.go(job_id, "n").extid == "1002"
 
 
@@ -276,7 +276,7 @@ def test_a_job_in_a_lane_that_is_not_its_own_is_set_aside(stage: Stage) -> None:
     spoil(stage, job_id, "extid", "1002")
 
     assert stage.release() == []
-    assert [aside.id for aside in stage.hopper.set_aside()] == [job_id]
+    assert [aside.job_id for aside in stage.hopper.set_aside_list()] == [job_id]
 
 
 def test_a_job_set_aside_is_set_aside_once(stage: Stage) -> None:

@@ -598,7 +598,7 @@ class Look:
         first = name.removeprefix(self.prefix).split(":")[0]
         if first in ("job", "pbx", "token", "workers"):
             return "hash"
-        if first in ("seq", "wake", "starved", "sweeping", "aside", "aside_total"):
+        if first in ("seq", "wake", "starved", "sweeping", "aside", "aside_count"):
             return "other"
         return "set" if first in ("paused", "known") else "zset"
 

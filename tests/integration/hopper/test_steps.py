@@ -101,6 +101,15 @@ def test_a_death_right_after_claim_leaves_a_doubt(quick: Stage) -> None:
     assert [job.id for job in quick.look().jobs] == [job_id]
 
 
+def test_a_death_right_after_confirm_leaves_a_doubt(quick: Stage) -> None:
+    job_id, _ = quick.claimed()
+    confirm = quick.hopper._scripts.run
+    assert confirm("confirm", job_id, "n1") == 1
+
+    assert eventually(lambda: quick.sweep() == [] and quick.is_in_doubt(job_id))
+    assert confirm("confirm", job_id, "n1") == 0, "its holder must not ring any more"
+
+
 def test_a_death_while_the_call_is_placed_leaves_a_doubt_as_soon_as_it_is_known(stage: Stage) -> None:
     job_id = stage.put()
     stage.release()
@@ -263,3 +272,9 @@ def test_a_death_right_after_login_done_leaves_everybody_the_token(quick: Stage)
 
     turn = quick.hopper.login_turn("branch", refused=-1, nonce="next", lease_s=30, spacing_s=0)
     assert turn == Token("token-1", 2)
+
+
+def test_a_death_right_after_set_aside_leaves_a_note(quick: Stage) -> None:
+    quick.hopper.set_aside("message", "it is not JSON")
+
+    assert [note.reason for note in quick.hopper.set_aside_list()] == ["it is not JSON"]

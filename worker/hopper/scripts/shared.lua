@@ -100,7 +100,9 @@ local function read(id, ...)
     if redis.call('EXISTS', key('job', id)) == 1 then record.damage = 'state is missing' end
     return record
   end
-  if record.errno == 'damaged' then return { damage = 'it was set aside before' } end
+  if record.errno == 'damaged' then
+    return { damage = redis.call('HGET', key('job', id), 'error') or 'it was set aside before' }
+  end
   if not STATES[record.state] and (tonumber(record.v or 1) or 1) <= VERSION then
     return { damage = 'state is not one of a job' }
   end
