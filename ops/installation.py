@@ -207,7 +207,9 @@ class Installation:
         with self.supervisor(
             self.worker_log, processes=processes, concurrency=concurrency, **environment
         ) as started:
-            eventually(lambda: len(self.hopper.workers_alive()) == processes)
+            # By name, for others may be running: each process is called after its supervisor.
+            mine = f".{started.pid}@"
+            eventually(lambda: sum(mine in name for name in self.hopper.workers_alive()) == processes)
             yield started
 
     @contextmanager

@@ -145,3 +145,33 @@ def test_the_calls_of_a_killed_worker_are_found_running(tmp_path: Path, namespac
         assert all(result.outboundid for result in results)
         reasons = [[moment.reason for moment in site.hopper.timeline(job)] for job in jobs]
         assert all("worker_lost" in told for told in reasons)
+
+
+def test_a_second_signal_ends_the_workers_at_once_and_their_calls_are_looked_for(site: Installation) -> None:
+    pbx = site.pbxs["hq"]
+    pbx.fault(kind="hang", ring=True, times=4)
+    jobs = put(site, 4)
+    with site.workers(processes=1, concurrency=4) as supervisor:
+        eventually(lambda: len(pbx.rings()) == 4)
+        supervisor.send_signal(signal.SIGTERM)
+        eventually(lambda: site.hopper.workers_alive() == {})  # the first signal has reached its process
+        supervisor.send_signal(signal.SIGTERM)
+        assert supervisor.wait(timeout=5) == 0
+        assert "second signal" in site.worker_log.read_text()
+    with site.workers(processes=1):
+        assert_kept(site, jobs)
+    assert len(pbx.rings()) == 4
+
+
+def test_a_rolling_restart_under_load_loses_and_repeats_nothing(site: Installation) -> None:
+    jobs = put(site, 400)
+    with site.workers(processes=1, concurrency=8) as first:
+        eventually(lambda: states(site, jobs)[JobState.PLACED] > 40)
+        with site.workers(processes=1, concurrency=8) as second:
+            first.send_signal(signal.SIGTERM)
+            assert first.wait(timeout=30) == 0
+            with site.workers(processes=1, concurrency=8):
+                second.send_signal(signal.SIGTERM)
+                assert second.wait(timeout=30) == 0
+                assert_kept(site, jobs)
+    assert states(site, jobs) == {JobState.PLACED: len(jobs)}
