@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ops.embedded_redis import EmbeddedRedis
-from tests.integration.hopper.stage import Stage, examples, in_s, keys_of, leaks
+from tests.integration.hopper.stage import Stage, examples, in_s, job, keys_of, leaks
 from tests.integration.hopper.world import Call, Crash, ModelledPbx, Truth
 from worker.errors import KeyConflict
 from worker.hopper import Ended, Go, Hopper, Login, Token, connect
@@ -207,19 +207,21 @@ class Lives(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from("klm"), extid=st.sampled_from(EXTENSIONS), outto=st.sampled_from("789"))
     def put_with_key(self, key: str, extid: str, outto: str) -> None:
+        wish = job(extid, pbx="a", key=key, outto=f"{ord(key)}{extid}{outto}0")
+        is_new = not self.client.exists(self.hopper.keys.job(wish.job_id()))
+
         def put() -> str | None:
             try:
-                return self.stage.put(extid, pbx="a", key=key, outto=f"{ord(key)}{extid}{outto}0")
+                return self.hopper.put(wish).id
             except KeyConflict:
                 return None
 
         job_id = self.twice(put)
-        if job_id is not None:
-            life = self.lives.setdefault(job_id, Life("a", extid))
-            if life.is_spoiled and self.stage.state(job_id) == "waiting":
-                # Of a record that is gone nothing is known; its lane may still have its place.
-                self.lives[job_id] = Life("a", extid, is_anew=True)
-            assert life.is_spoiled or life.extid == extid
+        if is_new:
+            # Where somebody deleted its record nothing is known of it, but its lane may still have its place.
+            self.lives[job_id] = Life("a", extid, is_anew=job_id in self.lives)
+        elif job_id is not None:
+            assert self.lives[job_id].is_spoiled or self.lives[job_id].extid == extid
 
     @rule(pick=picks)
     def cancel(self, pick: int) -> None:
@@ -274,6 +276,16 @@ class Lives(RuleBasedStateMachine):
             for number, job_id in enumerate(messages):
                 if (attempt := self.claim_job(job_id, fates[number % len(fates)])) and tells:
                     self.tell_the_truth(attempt, len(self.attempts))
+
+    @rule(extid=st.sampled_from(EXTENSIONS), truth=truths)
+    def a_message_comes_late(self, extid: str, truth: Truth) -> None:
+        """By then its line and its extension may be another job's."""
+        self.put("a", [extid], "urgent", None, None, "hold")
+        held_up = self.stage.release()
+        time.sleep(0.13)  # as long as a release reserves them
+        self.put("a", [extid], "urgent", None, None, "hold")
+        for job_id in self.stage.release() + held_up:
+            self.claim_job(job_id, truth)
 
     @rule(pick=picks, truth=truths)
     def claim_without_a_message(self, pick: int, truth: Truth) -> None:
