@@ -4,10 +4,12 @@ import ctypes
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 _PR_SET_PDEATHSIG = 1  # prctl(2), Linux only
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -67,3 +69,31 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+class Ensemble(ABC):
+    """
+    Parts that are started together by `with` and stopped at its end, last first, also if one does not start.
+
+    A subclass starts each part in `_start` and puts it on `_stack`.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Start every part."""

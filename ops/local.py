@@ -13,11 +13,8 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from importlib.resources import as_file, files
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import click
 import redis
@@ -26,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ops.children import child
+from ops.children import Ensemble, child
 from ops.embedded_redis import EmbeddedRedis, free_port
 from ops.pbx_simulator import read_journal, rung_twice
 from worker.errors import DialerError, ServiceUnreachable
@@ -51,7 +48,7 @@ _START_S = 20.0
 _DEMO_S = 50.0
 
 
-class Stack:
+class Stack(Ensemble):
     """
     Server, two simulated PBXs, two worker processes and Flower, stopped together.
 
@@ -63,6 +60,7 @@ class Stack:
     """
 
     def __init__(self, folder: Path, *, faults: bool, redis_url: str | None, namespace: str) -> None:
+        super().__init__()
         self.folder = folder
         self.config = folder / "outdial.toml"
         self.flower_url = ""
@@ -70,20 +68,6 @@ class Stack:
         self._faults = faults
         self._redis_url = redis_url
         self._namespace = namespace
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     def journal(self, pbx: str) -> Path:
         """Where a simulated PBX writes what rang."""

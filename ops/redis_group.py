@@ -3,14 +3,12 @@
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import redis
 
-from ops.children import child
+from ops.children import Ensemble, child
 from ops.embedded_redis import EmbeddedRedis, free_port, server_program
 from worker.errors import ServiceUnreachable
 
@@ -19,7 +17,7 @@ _SENTINELS = 3  # two of them must agree that the primary is gone
 _START_S = 20.0
 
 
-class RedisGroup:
+class RedisGroup(Ensemble):
     """
     Two servers that hold the same data, and the sentinels that say which of them is the primary.
 
@@ -31,6 +29,7 @@ class RedisGroup:
     """
 
     def __init__(self, folder: Path, *, down_after_s: float = 1.0) -> None:
+        super().__init__()
         self.folder = folder.resolve()
         self._down_after_ms = int(down_after_s * 1000)
         self._password, self._sentinel_password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
@@ -40,7 +39,6 @@ class RedisGroup:
         follows = f"replicaof 127.0.0.1 {first.port}"
         second = EmbeddedRedis(self.folder / "b", password=self._password, more=[*login, follows])
         self.servers = (first, second)
-        self._stack = ExitStack()
 
     @property
     def url(self) -> str:
@@ -68,22 +66,12 @@ class RedisGroup:
         primary = self.primary()
         return next(server for server in self.servers if server is not primary)
 
-    def __enter__(self) -> Self:
-        try:
-            for server in self.servers:
-                self._stack.enter_context(server)
-            for port in self.sentinel_ports:
-                self._start_sentinel(port)
-            self._wait(self._is_whole)
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
+    def _start(self) -> None:
+        for server in self.servers:
+            self._stack.enter_context(server)
+        for port in self.sentinel_ports:
+            self._start_sentinel(port)
+        self._wait(self._is_whole)
 
     def _start_sentinel(self, port: int) -> None:
         folder = self.folder / f"sentinel-{port}"

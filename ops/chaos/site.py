@@ -2,16 +2,15 @@
 
 import threading
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import redis
 
 from ops.chaos.crew import Crew
 from ops.chaos.orders import EXTENSIONS
+from ops.children import Ensemble
 from ops.embedded_redis import EmbeddedRedis
 from ops.installation import PASSWORD, Installation, installation
 from ops.tcp_proxy import TcpProxy
@@ -49,7 +48,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, object]]] = {
 }
 
 
-class Site:
+class Site(Ensemble):
     """
     Everything that runs, started by `with` and stopped in order at its end.
 
@@ -60,24 +59,10 @@ class Site:
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
         # Set when the run is given up: whatever rests wakes.
         self.over = threading.Event()
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.over.set()
-        self._stack.close()
 
     def _start(self) -> None:
         self.server = self._stack.enter_context(EmbeddedRedis(self.folder / "redis"))
@@ -95,6 +80,7 @@ class Site:
         for crew in self.crews.values():
             crew.start()
             self._stack.callback(crew.stop)
+        self._stack.callback(self.over.set)  # put on last, so it is the first to happen
 
     def _start_proxies(self) -> None:
         address = urlsplit(self.server.url)
