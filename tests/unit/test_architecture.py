@@ -37,4 +37,4 @@ def test_every_script_starts_with_its_key_map_or_purpose() -> None:
     assert len(scripts) > 10
     for script in scripts:
         first = script.read_text().splitlines()[0]
-        assert script.stem == "shared" or first.startswith(f"-- {script.stem}: "), script
+        assert first.startswith(f"-- {script.stem}: "), script

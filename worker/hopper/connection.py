@@ -64,11 +64,16 @@ def connect(url: str) -> "redis.Redis":
 _ELSEWHERE = (ReadOnlyError, MasterDownError)
 
 
+# The parts of `scripts/shared` that stand in front of every step; each uses those before it.
+SHARED = ("keys", "records", "timeline", "lanes", "breaker", "leases", "moves", "permits")
+
+
 @cache
 def _script(name: str) -> tuple[str, str]:
     """Return a script's text and the SHA-1 under which servers know it."""
     scripts = files("worker.hopper") / "scripts"
-    text = (scripts / "shared.lua").read_text() + (scripts / f"{name}.lua").read_text()
+    parts = [*(f"shared/{part}.lua" for part in SHARED), f"{name}.lua"]
+    text = "\n".join((scripts / part).read_text() for part in parts)
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -114,7 +119,7 @@ class Scripts:
 
         Args:
             name: File name under `scripts/`, without ending.
-            args: The script's ARGV, after the actor's name, which `shared.lua` takes off.
+            args: The script's ARGV, after the actor's name, which `shared/keys.lua` takes off.
             extra_keys: KEYS after the namespace, which is always KEYS[1].
 
         Raises:

@@ -1,4 +1,4 @@
-"""Names of the Redis keys that Python reads; the scripts build theirs from the same map in `shared.lua`."""
+"""Names of the Redis keys that Python reads; the scripts build theirs by `scripts/shared/keys.lua`."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ class Keys:
     """
     Key names under one namespace.
 
-    Shapes and meanings stand at the top of `scripts/shared.lua`; only what is read outside a script is here.
+    Shapes and meanings stand at the top of `scripts/shared/keys.lua`; only what is read outside a script is here.
     """
 
     namespace: str

@@ -15,7 +15,7 @@ from worker.hopper.keys import Keys
 from worker.jobs import DialResult, JobState, Priority
 
 KILL_SWITCH = "*"
-# As in `scripts/shared.lua`.
+# As in `scripts/shared/timeline.lua`.
 _FIRST_LINES, _LAST_LINES = 4, 16
 _BREAKER = ("barred_until", "barred_since", "barred_reason")
 
@@ -220,7 +220,7 @@ def _breaker(fields: Sequence[str | None], now: float) -> Breaker:
 
 def timeline_of(record: Mapping[str, str]) -> list[Moment]:
     """
-    Return the timeline in a job's record, oldest first; see `line` in `scripts/shared.lua`.
+    Return the timeline in a job's record, oldest first; see `line` in `scripts/shared/timeline.lua`.
 
     Lines that somebody spoiled are left out.
     """

@@ -1,0 +1,50 @@
+-- What every step shares, in eight parts that are put in front of each script in the order of `connection.SHARED`;
+-- they run nothing by themselves. This one: key names, the clock, and who acts.
+--
+-- KEYS[1] is the namespace NS; ARGV[1] is who acts, taken off before a step reads its own ARGV.
+-- Key map (times are unix seconds on this server's clock):
+--   NS:job:ID          hash    the record; the truth about one job
+--   NS:lane:PBX:EXT    zset    ID -> rank * 1e13 + seq: jobs of one extension that may go now
+--   NS:ring:PBX:RANK   zset    EXT -> time it may ring next: lanes whose first job has this rank
+--   NS:later:PBX       zset    ID -> due time: jobs whose time has not come (not_before, parked)
+--   NS:pbxs            zset    PBX -> time the pacer looks at it next: the round between PBXs
+--   NS:released[:PBX]  zset    ID -> time released: handed to Celery, not yet claimed
+--   NS:claimed         zset    ID -> time the claim counts as dead
+--   NS:doubts:PBX      zset    ID -> time of the last look: claimed, and nobody knows whether it rang
+--   NS:looks           zset    PBX -> time of the next look at what it shows of its doubts
+--   NS:lines:PBX       zset    ID -> end of lease: one open call
+--   NS:exts:PBX        zset    EXT -> end of lease: extension in a call or resting
+--   NS:expiry          zset    ID -> expires_at of jobs that have one and are not final
+--   NS:pbx:PBX         hash    limits, `tat` (GCRA), and the breaker (see `breaker` below)
+--   NS:known           set     names of all PBXs ever registered
+--   NS:token:PBX       hash    the shared login (see login_turn.lua)
+--   NS:paused          set     PBX names, and * for the kill switch
+--   NS:ended           zset    ID -> time it ended, for listing
+--   NS:outbox          zset    ID -> time it ended: results not yet delivered
+--   NS:wake            list    at most one item: a sleeping pacer should look again
+--   NS:starved         string  the pacer stopped for want of room at this many released jobs
+--   NS:seq             string  counter: order of arrival within a lane
+--   NS:workers         hash    NAME -> "slots|alive until"
+--   NS:aside           list    newest first: notes of what could not be used, as JSON (see set_aside.lua)
+--   NS:aside_count     string  how many notes there were, those no longer kept included
+--
+-- A full server: a script whose first write is one that Redis refuses for want of memory (HSET, ZADD, SET, …) fails
+-- before any change; one whose first write is allowed (ZREM, HDEL, …) may do everything. Steps that lead to a call
+-- begin with `only_with_room`, steps that tell what has happened begin with a removal.
+local NS = KEYS[1]
+local WHO = table.remove(ARGV, 1)
+
+local clock = redis.call('TIME')
+local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
+
+local function key(kind, first, second)
+  if second then return NS .. ':' .. kind .. ':' .. first .. ':' .. second end
+  if first then return NS .. ':' .. kind .. ':' .. first end
+  return NS .. ':' .. kind
+end
+
+-- Times go into hashes with microseconds; Lua's own tostring would keep only 14 digits.
+local function stamp(seconds) return string.format('%.6f', seconds) end
+
+-- Changes nothing; fails when the server is full.
+local function only_with_room() redis.call('SETRANGE', key('seq'), 0, '') end

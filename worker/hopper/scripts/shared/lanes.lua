@@ -1,0 +1,61 @@
+-- Lanes, their turns in the rings of a PBX, and the PBXs' turns in the round.
+
+-- A lane's members are scored by rank first and arrival second.
+local RANK_STEP = 1e13
+
+-- A step that frees something calls this; one waiting token is enough for any number of reasons.
+local function wake()
+  if redis.call('LLEN', key('wake')) == 0 then redis.call('LPUSH', key('wake'), '1') end
+end
+
+local function is_paused(pbx)
+  return redis.call('SISMEMBER', key('paused'), '*') == 1 or redis.call('SISMEMBER', key('paused'), pbx) == 1
+end
+
+-- Puts the lane where its first job says it belongs. Safe to call at any time. A lane whose extension is
+-- free keeps its turn; one whose extension just became free, or that was just served, goes to the end.
+-- Whoever takes a job out of a lane calls this with `shorter` set, for it may have been the last.
+local function place_lane(pbx, extid, shorter, served)
+  local head = redis.call('ZRANGE', key('lane', pbx, extid), 0, 0, 'WITHSCORES')
+  if not head[1] and not shorter then return end
+  local rank = head[1] and math.floor(tonumber(head[2]) / RANK_STEP) or -1
+  local lease = tonumber(redis.call('ZSCORE', key('exts', pbx), extid) or 0)
+  local at = math.max(lease, NOW)
+  for ring = 0, 2 do
+    local turn = tonumber(redis.call('ZSCORE', key('ring', pbx, ring), extid) or NOW)
+    if lease <= NOW and turn < NOW and not served then at = math.max(turn, lease) end
+    if ring ~= rank then redis.call('ZREM', key('ring', pbx, ring), extid) end
+  end
+  if rank < 0 then return end
+  redis.call('ZADD', key('ring', pbx, rank), at, extid)
+  if redis.call('ZADD', key('pbxs'), 'LT', 'CH', math.max(at, NOW), pbx) == 1 then wake() end
+end
+
+local function has_jobs(pbx)
+  return redis.call('EXISTS', key('ring', pbx, 0), key('ring', pbx, 1), key('ring', pbx, 2), key('later', pbx)) > 0
+end
+
+-- Something about a PBX changed that may let a waiting job go: the pacer looks again.
+local function look_again(pbx, at)
+  if redis.call('ZADD', key('pbxs'), 'XX', 'LT', 'CH', at or NOW, pbx) == 1 then wake() end
+end
+
+local function enter_lane(id, record)
+  local score = tonumber(record.rank) * RANK_STEP + tonumber(record.seq)
+  local lane = key('lane', record.pbx, record.extid)
+  redis.call('ZADD', lane, score, id)
+  -- Behind others it changes nothing about when the lane may go, and most jobs of an import come behind others.
+  if redis.call('ZRANK', lane, id) == 0 then place_lane(record.pbx, record.extid) end
+end
+
+local function enter_later(id, record, due)
+  redis.call('ZADD', key('later', record.pbx), due, id)
+  redis.call('ZADD', key('pbxs'), 'LT', due, record.pbx)
+end
+
+local function leave_lane(id, record)
+  redis.call('ZREM', key('later', record.pbx), id)
+  if redis.call('ZREM', key('lane', record.pbx, record.extid), id) == 1 then
+    place_lane(record.pbx, record.extid, true)
+  end
+end
