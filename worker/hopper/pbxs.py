@@ -1,0 +1,75 @@
+"""The hopper's steps about a PBX as a whole: its limits, its breaker and its shared log-in."""
+
+from worker.hopper.answers import Barred, Login, Token, Wait
+from worker.hopper.looking import Looking
+from worker.settings import BreakerSettings, PbxSettings
+
+
+class Pbxs(Looking):
+    """Part of `worker.hopper.Hopper`, which has what this needs."""
+
+    _breaker: BreakerSettings
+
+    def register(self, name: str, pbx: PbxSettings) -> None:
+        """Make a PBX's limits known; changed credentials lift the block the old ones earned."""
+        limits = ("calls_per_second", "burst", "max_open_calls", "open_call_s", "extension_rest_s")
+        fields = [part for limit in limits for part in (limit, str(getattr(pbx, limit)))]
+        self._scripts.run("register", name, pbx.credentials_mark(), *fields)
+
+    def unreachable(self, pbx: str, *, reason: str, by: str) -> float | None:
+        """
+        Count a PBX that could not be asked, or sent no answer; enough in a row open its breaker.
+
+        Args:
+            pbx: Its name.
+            reason: One sentence for the operator.
+            by: The job that tried, or `look`.
+
+        Returns:
+            For how many seconds the breaker has opened just now, None if it has not.
+        """
+        breaker = self._breaker
+        word, value = self._scripts.run(
+            "unreachable", pbx, breaker.failures, breaker.base_s, breaker.cap_s, reason, by
+        )
+        return float(value) if word == "opened" else None
+
+    def login_turn(
+        self, pbx: str, *, refused: int, nonce: str, lease_s: float, spacing_s: float
+    ) -> Token | Login | Wait | Barred:
+        """
+        Ask for a usable token, or for the turn to log in.
+
+        Args:
+            pbx: Name of the PBX.
+            refused: Generation of the token that was refused; -1 takes any.
+            nonce: Names the caller's turn.
+            lease_s: The turn ends by itself after so long.
+            spacing_s: Logins are at least so far apart.
+        """
+        word, *rest = self._scripts.run("login_turn", pbx, refused, nonce, lease_s, spacing_s)
+        match word:
+            case "token":
+                return Token(rest[0], int(rest[1]))
+            case "login":
+                return Login()
+            case "barred":
+                return Barred(float(rest[0]), rest[1])
+            case _:
+                return Wait(float(rest[0]))
+
+    def login_done(self, pbx: str, nonce: str, *, token: str = "", block_s: float = 0, reason: str = "") -> int:
+        """
+        Say how a login went.
+
+        Args:
+            pbx: Name of the PBX.
+            nonce: Of the turn.
+            token: What the PBX gave; empty if it refused.
+            block_s: Above 0: nobody logs in for so long, and the PBX is barred meanwhile.
+            reason: Why it is barred, one sentence for the operator.
+
+        Returns:
+            The token's generation, or -1 if the turn had passed to somebody else.
+        """
+        return int(self._scripts.run("login_done", pbx, nonce, token, block_s, reason)[0])
