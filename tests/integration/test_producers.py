@@ -414,7 +414,13 @@ def test_an_import_stopped_half_way_is_made_good_by_running_it_again(config: str
     command = [*OUTDIAL, "--config", config, "import", "-"]
     rows = [f"1001,{n}\n" for n in range(3000)]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Who runs the tests in the background of a shell has it ignored, and so would the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  one call, no lock taken
     ) as importing:
         assert importing.stdin
         assert importing.stderr
