@@ -35,6 +35,8 @@ _LEASE_S = 15.0
 _LONGEST_SLEEP_S = 1.0
 # Looks grow apart with the age of the youngest doubt, up to this.
 _LONGEST_PAUSE_S = 5.0
+# They leave half of a slow PBX's permits to calls, but are never further apart than this for it.
+_SLOW_PBX_PAUSE_S = 10.0
 _THREADS = 2
 
 
@@ -56,6 +58,7 @@ class Reconciler:
     def __init__(self, hopper: Hopper, settings: Settings, outlet: Outlet, pbxs: Directory) -> None:
         self._hopper = hopper
         self._looks: LookSettings = settings.look
+        self._limits = settings.pbx
         self._outlet = outlet
         self._pbxs = pbxs
         self._policy = RetryPolicy.from_settings(settings.retry)
@@ -118,11 +121,11 @@ class Reconciler:
             row = decide(job, sight, self._looks)
             if row.verdict is Verdict.LOOK_AGAIN:
                 still.append((job, sight))
-                waits.append(self._pause_s(job, took_s))
+                waits.append(max(self._shortest_s(turn.pbx), self._pause_s(job, took_s)))
             else:
                 self._carry_out(job, row, sight, call)
         # A turn holds a hundred jobs at most; where there are more, the next are looked after at once.
-        next_s = min(waits, default=self._looks.every_s)
+        next_s = min(waits, default=self._shortest_s(turn.pbx))
         if self._hopper.looked(turn.pbx, next_s=next_s, answered=isinstance(seen, Sighting), still=still):
             breaker.half_open(turn.pbx)
 
@@ -132,7 +135,14 @@ class Reconciler:
         moments = [looks.within_s - waited_s, looks.at_most_s - waited_s]
         moments.append(looks.quiet_s - (job.quiet_s or 0.0))
         soonest = min((moment for moment in moments if moment > 0), default=_LONGEST_PAUSE_S)
-        return max(looks.every_s, min(soonest, waited_s, _LONGEST_PAUSE_S))
+        return min(soonest, waited_s, _LONGEST_PAUSE_S)
+
+    def _shortest_s(self, pbx: str) -> float:
+        """Return how far apart looks at a PBX are at least."""
+        every_s, permits = self._looks.every_s, self._looks.permits
+        limits = self._limits.get(pbx)
+        for_half_s = 2 * permits / limits.calls_per_second if limits else 0.0
+        return max(every_s, min(for_half_s, _SLOW_PBX_PAUSE_S))
 
     def _seen(self, turn: LookTurn) -> Sighting | tuple[Sight, None]:
         """Ask the PBX; where it cannot be asked, the sight that stands for that."""

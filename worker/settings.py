@@ -103,7 +103,8 @@ class LookSettings(_Part):
     How long and how often a PBX is looked at when nobody can say from the attempt alone whether the phone rang.
 
     One look asks for all extensions and all outbound calls of the PBX, and so answers for all of its doubtful
-    jobs: two requests, not before `every_s` after the last ones, and `permits` of its calls per second. Where the
+    jobs: two requests, not before `every_s` after the last ones. It costs `permits` of the PBX's calls per second;
+    at a slow PBX looks are further apart, up to 10 s, so that calls get half of the permits. Where the
     PBX itself said Failed, the extension must be seen idle for `quiet_s` before the job is tried again. A lost
     reply ends as unknown, or is redialed where the job wants that, once the extension was seen idle `within_s`
     after it. An extension in use, or a PBX that cannot be asked, is looked at for `at_most_s`; a phone rings for
