@@ -11,6 +11,8 @@ import structlog
 from celery import Celery, states
 from celery.backends.redis import RedisBackend
 from kombu.exceptions import EncodeError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker.errors import CallNotPlaced, CallOutcomeUnknown, CallWithdrawn
 from worker.hopper import Hopper
@@ -90,6 +92,7 @@ class Deliverer:
         self._news.put(result)
 
     def _run(self) -> None:
+        never_repeat(self._app.backend)  # each thread has a backend of its own
         with self._app.connection_for_write() as connection:
             dispatcher = self._app.events.Dispatcher(
                 connection,
@@ -166,6 +169,18 @@ class Deliverer:
             return [*events, _Event("task-revoked", result.job_id, at, fields)]
         fields = {"exception": f"{_error_of(result)!s}", "traceback": _shown(result)}
         return [*events, _Event("task-failed", result.job_id, at, fields)]
+
+
+def never_repeat(backend: Any) -> None:
+    """
+    Let a Redis results backend fail at once, for the outbox to try again, where redis-py tries ten times.
+
+    It tries at the address it last had. After a fail-over that may be a former primary that has come back and not
+    been told yet: it takes the results, and forgets them when it becomes a replica (read in redis-py 8.1, and seen
+    with three sentinels). A new try asks the sentinels anew.
+    """
+    if isinstance(backend, RedisBackend):
+        backend.client.connection_pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
 
 
 def store(app: Celery, results: Sequence[DialResult]) -> None:

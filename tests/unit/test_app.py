@@ -9,6 +9,7 @@ from kombu.connection import Connection
 
 from worker import broker
 from worker.app import build_app, dial_message
+from worker.results import never_repeat
 from worker.settings import Settings
 
 
@@ -92,3 +93,12 @@ def test_what_flower_may_show_of_the_broker_holds_no_password(url: str) -> None:
     with broker.Connection(app.conf.broker_url, transport_options=app.conf.broker_transport_options) as connection:
         assert "hidden" not in repr(connection.info())
         assert connection.info()["transport"] in ("redis", "sentinel")
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "sentinel://127.0.0.1:1/0?master=m"])
+def test_results_are_never_sent_twice_to_an_address_that_may_be_a_former_primary(url: str) -> None:
+    backend = build_app(Settings(redis_url=url)).backend
+    never_repeat(backend)
+    pool = backend.client.connection_pool
+    assert pool.connection_kwargs["retry"].get_retries() == 0
+    assert pool.make_connection().retry.get_retries() == 0
