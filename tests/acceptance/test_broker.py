@@ -184,6 +184,7 @@ def test_a_redis_that_refuses_is_asked_until_it_is_well(site: Installation, faul
     with site.workers(concurrency=4) as supervisor:
         workers = children_of(supervisor.pid)
         # given a server that refuses, first on open connections and then on new ones
+        until_the_consumer_reads(site)
         make_well = fault(site.hopper.client)
         site.hopper.client.client_kill_filter(_type="normal", skipme=True)
         eventually(lambda: told(site, "redis_away", "consumer"))
@@ -201,12 +202,19 @@ def test_a_queue_that_is_no_list_ends_no_worker(site: Installation) -> None:
     queue, client = site.settings.queue, site.hopper.client
     with site.workers(concurrency=4) as supervisor:
         workers = children_of(supervisor.pid)
+        until_the_consumer_reads(site)
         client.set(queue, NUMBER)
         eventually(lambda: told(site, "redis_away", "consumer"))
         client.delete(queue)
         jobs = put(site, 5)
         eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=5)
         assert children_of(supervisor.pid) == workers
+
+
+def until_the_consumer_reads(site: Installation) -> None:
+    """A worker counts as alive a moment before its consumer has a connection to lose."""
+    jobs = put(site, 1)
+    eventually(lambda: states(site, jobs) == {JobState.PLACED: 1})
 
 
 def told(site: Installation, event: str, thread: str) -> bool:
