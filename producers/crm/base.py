@@ -1,0 +1,139 @@
+"""The shape of every CRM adapter: what goes in, what comes out, and what may be wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.errors import DialerError
+from worker.jobs import PBX_NAME, DialResult, JobState, Priority
+from worker.webhooks import Call
+
+
+class NotAuthentic(DialerError):
+    """The delivery does not prove that it comes from the CRM; the sentence holds nothing of what it brought."""
+
+
+class BadPayload(DialerError):
+    """The body cannot be read; the sentence says what would be right and quotes no number."""
+
+
+class SourceSettings(BaseModel):
+    """
+    What every block `[source.NAME]` may say.
+
+    `extensions` maps the CRM's user ids to extensions, `extension` is for users it does not have; without either
+    a wish is refused. `country` (two letters) is that of numbers written nationally; without it the PBX's own rule
+    says. A wish older than `expires_in_s` when its turn comes is not dialed. Secrets are named by `..._env` or
+    `..._file` and come resolved.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    kind: str
+    pbx: Annotated[str, Field(pattern=PBX_NAME)] | None = None
+    priority: Priority = Priority.NORMAL
+    autoanswer: Annotated[str, Field(pattern="^(yes|no)$")] = "no"
+    on_unknown: Annotated[str, Field(pattern="^(hold|redial)$")] = "hold"
+    extension: Annotated[str, Field(pattern=r"^[0-9]{1,10}$")] | None = None
+    extensions: dict[str, Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]] = Field(default_factory=dict)
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    expires_in_s: Annotated[float, Field(gt=0, le=366 * 86400)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """
+    One request of a CRM, as it came.
+
+    `url` is the public one: the base URL of the settings with path and query exactly as received. `headers` have
+    lower-case names. `token` is the path segment behind the source's name, if any. `received_at` is unix seconds.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    received_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """
+    One call a CRM wishes for.
+
+    `dedupe` names it among all wishes of its source: the same again is the same job again. `outto` is the number
+    as the CRM holds it. `user` is looked up in the source's `extensions` unless `extid` says the extension itself.
+    `country` is that of this number, where the payload tells. `fields` are further ones of a `DialJob`.
+    """
+
+    dedupe: str
+    outto: str = field(repr=False)
+    user: str | None = None
+    extid: str | None = None
+    country: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    What became of one wish: its job's id and state (`refused` where a rule forbids it), and whether it is new.
+
+    `errno` and `error` say why it was refused.
+    """
+
+    wish: Wish
+    job_id: str
+    state: JobState
+    is_new: bool
+    errno: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the CRM gets back."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Adapter(Protocol):
+    """
+    One source of wishes.
+
+    Made as `Adapter(name, settings)`, with the source's name and its block of the settings.
+    """
+
+    name: str
+    settings: SourceSettings
+
+    def read(self, delivery: Delivery) -> Sequence[Wish]:
+        """
+        Return the calls a delivery wishes for; none where it is about something else, or is an echo of our own.
+
+        Raises:
+            NotAuthentic: If it does not prove where it comes from; nothing else of it was looked at.
+            BadPayload: If it cannot be read.
+        """
+        ...
+
+    def answer(self, verdicts: Sequence[Verdict]) -> Answer:
+        """Return what the CRM wants to hear when every wish has been stored, is there already, or was refused."""
+        ...
+
+    def result_call(self, result: DialResult, *, seq: int) -> Call | None:
+        """
+        Return the CRM's own call that tells it of a result; None if there is none for this job.
+
+        Args:
+            result: What came of a job of this source; its metadata are those of the wish.
+            seq: Counts the ends of this job, from 1.
+        """
+        ...
