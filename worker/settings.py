@@ -24,6 +24,8 @@ from worker.redis_address import SCHEMES, RedisAddress
 
 CONFIG_VARIABLE = "OUTDIAL_CONFIG"
 DEFAULT_CONFIG = Path("outdial.toml")
+# Names that end like those of secrets in files, and are not.
+_REAL_FILES = ("ca_file",)
 _IN_REDIS = tuple(f"{scheme}://" for scheme in SCHEMES)
 
 ApiName = Literal["yeastar-s-v1.0", "yeastar-s-v1.1", "yeastar-s-v2.0"]
@@ -168,6 +170,31 @@ class FlowerSettings(_Part):
     password_file: Path | None = None
 
 
+class ApiSettings(_Part):
+    """
+    Where the HTTP intake listens, and what it takes.
+
+    `public_url` is how CRMs see it, without a path: what they sign holds it, so nobody guesses it from a request.
+    TLS is the proxy's in front, or by `tls_cert` and `tls_key` (PEM). `max_body_bytes` bounds every body but that
+    of a batch. An `Idempotency-Key` is remembered for `idempotency_s`.
+    """
+
+    address: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")] | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 2**20
+    max_batch_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 64 * 2**20
+    idempotency_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 86400
+
+    @model_validator(mode="after")
+    def _key_has_its_certificate(self) -> Self:
+        if self.tls_key is not None and self.tls_cert is None:
+            raise ValueError("tls_key: is of no use without tls_cert; give both, or a tls_cert that holds the key")
+        return self
+
+
 class TimeLimits(_Part):
     """
     The order that keeps a call from ringing twice.
@@ -223,6 +250,9 @@ class Settings(BaseSettings):
     limits: TimeLimits = TimeLimits()
     replication: ReplicationSettings = ReplicationSettings()
     flower: FlowerSettings = FlowerSettings()
+    api: ApiSettings = ApiSettings()
+    # CRM hooks, as written but for their secrets, which are resolved; `producers.crm` knows their kinds.
+    source: dict[Annotated[str, Field(pattern=PBX_NAME)], dict[str, Any]] = Field(default_factory=dict, repr=False)
 
     @classmethod
     def settings_customise_sources(
@@ -283,9 +313,14 @@ class Settings(BaseSettings):
             for name, pbx in settings.pbx.items()
         }
         flower = _with_files(settings.flower, folder, "flower", problems, required=False)
+        source = {
+            name: _with_secrets(table, folder, f"source.{name}", problems)
+            for name, table in settings.source.items()
+        }
+        api = _with_certificate(settings.api, folder, problems)
         if problems:
             raise ConfigurationError(problems)
-        return settings.model_copy(update={"pbx": resolved, "flower": flower})
+        return settings.model_copy(update={"pbx": resolved, "flower": flower, "source": source, "api": api})
 
     @property
     def result_backend_url(self) -> str:
@@ -370,6 +405,34 @@ def _with_files(part: _PartT, folder: Path, where: str, problems: list[str], *, 
         if not changes["ca_file"].is_file():
             problems.append(f"{where}.ca_file: {ca_file} is not a file; give the PBX's certificate in PEM form")
     return part.model_copy(update=changes)
+
+
+def _with_certificate(api: ApiSettings, folder: Path, problems: list[str]) -> ApiSettings:
+    changes = {}
+    for name in ("tls_cert", "tls_key"):
+        file: Path | None = getattr(api, name)
+        if file is not None:
+            changes[name] = _beside(folder, file)
+            if not changes[name].is_file():
+                problems.append(f"api.{name}: {file} is not a file; give one in PEM form")
+    return api.model_copy(update=changes)
+
+
+def _with_secrets(table: dict[str, Any], folder: Path, where: str, problems: list[str]) -> dict[str, Any]:
+    """Return a table in which every `NAME_env` and `NAME_file` became `NAME`, however deep it stands."""
+    resolved: dict[str, Any] = {}
+    for name, value in table.items():
+        plain, _, form = name.rpartition("_")
+        if isinstance(value, dict):
+            resolved[name] = _with_secrets(value, folder, f"{where}.{name}", problems)
+        elif form in ("env", "file") and plain and isinstance(value, str) and name not in _REAL_FILES:
+            variable, file = (value, None) if form == "env" else (None, _beside(folder, Path(value)))
+            secret = _secret(variable, file, f"{where}.{plain}", problems)
+            if secret is not None:
+                resolved[plain] = secret
+        else:
+            resolved[name] = value
+    return resolved
 
 
 def _sentence(problem: Any) -> str:
