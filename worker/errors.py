@@ -4,6 +4,7 @@ Every error the dialer raises, branching by what the caller may do.
     DialerError
     ├─ InputRefused            the caller's input is wrong; nothing was stored
     │  └─ KeyConflict          the key is taken by another job
+    │     └─ RequestConflict   the request's idempotency key came with another request
     ├─ AttemptFailed           one attempt at a call; says whether the phone may have rung
     │  ├─ NotPlaced            it certainly did not ring
     │  │  ├─ TryLater          worth another attempt
@@ -52,6 +53,10 @@ class InputRefused(_Problems):
 
 class KeyConflict(InputRefused):
     """The key already belongs to a job with other contents; use a new key for a new job."""
+
+
+class RequestConflict(KeyConflict):
+    """The idempotency key of the request came before with another one; use a new key for a new request."""
 
 
 class AttemptFailed(DialerError):

@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -27,6 +28,11 @@ from worker.errors import InputRefused
 _KEY_NAMESPACE = uuid.UUID("6f2b7f0e-5a0f-4f5c-9d55-0d1a1f0c0d1a")
 
 PBX_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+
+
+def id_of_key(key: str) -> str:
+    """Return the id of the job whose key this is."""
+    return str(uuid.uuid5(_KEY_NAMESPACE, key))
 
 
 class JobState(StrEnum):
@@ -154,7 +160,7 @@ class DialJob(BaseModel):
 
         The same key always gives the same id, so the record itself is what detects repeats.
         """
-        return str(uuid.uuid5(_KEY_NAMESPACE, self.key) if self.key else uuid.uuid4())
+        return id_of_key(self.key) if self.key else str(uuid.uuid4())
 
     def fingerprint(self, *, without: frozenset[str] = frozenset()) -> str:
         """
@@ -165,6 +171,27 @@ class DialJob(BaseModel):
         """
         asked = self.model_dump(mode="json", exclude={"key", *without})
         return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedJob:
+    """
+    A wish that a rule forbids: kept as a job in state `refused`, so that its result goes the usual way.
+
+    It was never a `DialJob`, for what it was refused for may be that it cannot be one: `pbx` and `extid` are empty
+    where they are not known, and there is no number. `errno` is a word, `error` a sentence that quotes no number.
+    """
+
+    errno: str
+    error: str
+    key: str | None = None
+    pbx: str = ""
+    extid: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def job_id(self) -> str:
+        """Return the id this job lives under; see `DialJob.job_id`."""
+        return id_of_key(self.key) if self.key else str(uuid.uuid4())
 
 
 class DialResult(BaseModel):
@@ -203,7 +230,9 @@ class DialResult(BaseModel):
             record: Field names and texts as the hopper stores them; times are unix seconds.
         """
         metadata = record.get("metadata") or "{}"
-        return cls.model_validate({**record, "job_id": job_id, "metadata": json.loads(metadata)})
+        # What a rule forbade may lack the very thing it was forbidden for.
+        missing = {"pbx": "", "extid": ""} if record.get("state") == JobState.REFUSED else {}
+        return cls.model_validate({**missing, **record, "job_id": job_id, "metadata": json.loads(metadata)})
 
     def plain(self) -> dict[str, Any]:
         """Return the result as JSON-ready values, the form every backend and CRM gets."""

@@ -22,12 +22,16 @@ from worker.hopper.answers import (
     Token,
     Wait,
 )
+from worker.hopper.apikeys import Admission, ApiKey
 from worker.hopper.connection import connect
 from worker.hopper.hopper import Hopper
-from worker.hopper.looking import KILL_SWITCH, timeline_of
+from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
+from worker.hopper.orders import Once, Order
 
 __all__ = [
     "KILL_SWITCH",
+    "Admission",
+    "ApiKey",
     "Back",
     "Barred",
     "Breaker",
@@ -43,12 +47,15 @@ __all__ = [
     "Moment",
     "NoToken",
     "NotYours",
+    "Once",
+    "Order",
     "Parked",
     "PbxView",
     "Receipt",
     "SetAside",
     "Token",
     "Wait",
+    "Wanted",
     "connect",
     "timeline_of",
 ]

@@ -7,11 +7,16 @@ from worker.jobs import DialResult, Doubt, JobState
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the hopper says of one job it was given: its id, its state, and whether it is new."""
+    """
+    What the hopper says of one job it was given: its id, its state, and whether it is new.
+
+    `is_replay`: the request came before, and this is the job it brought then.
+    """
 
     id: str
     state: JobState
     is_new: bool
+    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)

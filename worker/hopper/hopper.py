@@ -1,6 +1,5 @@
 """The hopper: where jobs wait, and the only way anything about them changes."""
 
-import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -10,13 +9,15 @@ import redis
 
 from worker.errors import InputRefused, KeyConflict
 from worker.hopper.answers import Receipt
+from worker.hopper.apikeys import ApiKeys
 from worker.hopper.attempts import Attempts
 from worker.hopper.connection import connect
 from worker.hopper.doubts import Doubts
 from worker.hopper.looking import KILL_SWITCH
+from worker.hopper.orders import Batch, Order, batch_of, payload, receipts
 from worker.hopper.pbxs import Pbxs
 from worker.hopper.wake import WakeCall
-from worker.jobs import DialJob, DialResult, JobState
+from worker.jobs import DialJob, DialResult
 from worker.settings import (
     BreakerSettings,
     LookSettings,
@@ -27,14 +28,9 @@ from worker.settings import (
 
 # Jobs per script call: long enough to be cheap, short enough (about 3 ms) not to hold others up.
 PUT_BATCH = 100
-_RECORD_VERSION = "1"
 
 
-_Batch = list[tuple[str, DialJob]]
-_json = json.JSONEncoder(separators=(",", ":")).encode
-
-
-class Hopper(Attempts, Doubts, Pbxs):
+class Hopper(Attempts, Doubts, Pbxs, ApiKeys):
     """
     All jobs of one installation.
 
@@ -98,31 +94,38 @@ class Hopper(Attempts, Doubts, Pbxs):
         Raises:
             KeyConflict: If the key belongs to a job with other contents.
         """
-        batch = [(job.job_id(), job)]
-        [receipt] = _receipts(batch, self._scripts.run("put", _payload(batch, relative)))
+        [receipt] = self.put_orders([Order(job, relative=relative)])
         if isinstance(receipt, InputRefused):
             raise receipt
         return receipt
 
-    def put_many(
-        self, jobs: Iterable[DialJob], *, relative: frozenset[str] = frozenset()
-    ) -> Iterator[Receipt | KeyConflict]:
+    def put_orders(self, orders: Sequence[Order]) -> list[Receipt | KeyConflict]:
+        """
+        Store some jobs in one step, at most PUT_BATCH; returns one receipt (or conflict) per order.
+
+        If the process dies meanwhile, all are stored or none; orders whose jobs have keys, or that may come again
+        (`Once`), may be put again.
+        """
+        batch = batch_of(orders)
+        return list(receipts(batch, self._scripts.run("put", payload(batch, self._retain_s))))
+
+    def put_many(self, orders: Iterable[DialJob | Order]) -> Iterator[Receipt | KeyConflict]:
         """
         Store jobs in batches; yields one receipt (or conflict) per job, in order.
 
-        The next batch is taken from *jobs* while Redis works on the last, so that any number streams through.
+        The next batch is taken from *orders* while Redis works on the last, so that any number streams through.
         If the process dies in between, whole batches are stored or not; jobs with keys may be put again.
         """
-        source = iter(jobs)
-        under_way: deque[_Batch] = deque()
+        source = (order if isinstance(order, Order) else Order(order) for order in orders)
+        under_way: deque[Batch] = deque()
 
         def payloads() -> Iterator[str]:
-            while batch := [(job.job_id(), job) for job in islice(source, PUT_BATCH)]:
+            while batch := batch_of(list(islice(source, PUT_BATCH))):
                 under_way.append(batch)
-                yield _payload(batch, relative)
+                yield payload(batch, self._retain_s)
 
         for answer in self._scripts.run_each("put", payloads()):
-            yield from _receipts(under_way.popleft(), answer)
+            yield from receipts(under_way.popleft(), answer)
 
     def cancel(self, job_id: str) -> tuple[str, str]:
         """Withdraw a job; returns ("cancelled" | "too_late" | "gone" | "damaged", its state)."""
@@ -208,41 +211,3 @@ class Hopper(Attempts, Doubts, Pbxs):
     def wake_call(self) -> WakeCall:
         """Return what a pacer sleeps on; one for each thread."""
         return WakeCall(self.client, self.keys.wake)
-
-
-def _payload(batch: _Batch, relative: frozenset[str]) -> str:
-    rows = [[job_id, job.fingerprint(without=relative) if job.key else "", _fields(job)] for job_id, job in batch]
-    return _json(rows)
-
-
-def _receipts(batch: _Batch, answer: Sequence[str]) -> Iterator[Receipt | KeyConflict]:
-    for (job_id, job), word, state in zip(batch, answer[::2], answer[1::2], strict=True):
-        if word == "conflict":
-            yield KeyConflict([f"key: {job.key!r} belongs to another job ({job_id}); give a new key"])
-        elif word == "damaged":
-            yield KeyConflict(
-                [f"key: {job.key!r} belongs to a job whose record is damaged ({job_id}); give a new key"]
-            )
-        else:
-            yield Receipt(job_id, JobState(state), word == "new")
-
-
-def _fields(job: DialJob) -> list[str]:
-    """Return the record's fields, flat, without those at their default: a waiting job costs memory."""
-    if job.pbx is None:
-        raise InputRefused(["pbx: is missing; give the name of a PBX in the settings (a-z 0-9 _ -)"])
-    fields = ["v", _RECORD_VERSION, "pbx", job.pbx, "extid", job.extid, "outto", job.outto]
-    fields += ["rank", str(job.priority.rank)]
-    if job.autoanswer != "no":
-        fields += ["autoanswer", job.autoanswer]
-    if job.on_unknown != "hold":
-        fields += ["on_unknown", job.on_unknown]
-    if job.key:
-        fields += ["key", job.key]
-    if job.not_before:
-        fields += ["not_before", f"{job.not_before.timestamp():.6f}"]
-    if job.expires_at:
-        fields += ["expires_at", f"{job.expires_at.timestamp():.6f}"]
-    if job.metadata:
-        fields += ["metadata", _json(job.metadata)]
-    return fields

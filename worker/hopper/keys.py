@@ -53,6 +53,20 @@ class Keys:
         """Channel on which one job's end is told."""
         return f"{self.namespace}:end:{job_id}"
 
+    def api_key(self, key_id: str) -> str:
+        """Hash: one API key."""
+        return f"{self.namespace}:apikey:{key_id}"
+
+    @property
+    def api_keys(self) -> str:
+        """Set: ids of all API keys."""
+        return f"{self.namespace}:apikeys"
+
+    @property
+    def ends(self) -> str:
+        """Pattern of the channels on which the ends of all jobs are told."""
+        return f"{self.namespace}:end:*"
+
     @property
     def paused(self) -> str:
         """Set: paused PBXs, and * for the kill switch."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 import redis
 
 from tests.conftest import pbx_settings
-from worker.hopper import Claim, Doubted, Go, Hopper, Login, LookTurn, Token
+from worker.hopper import ApiKey, Claim, Doubted, Go, Hopper, Login, LookTurn, Token
 from worker.jobs import DialJob, DialResult, Doubt, JobState
 from worker.settings import BreakerSettings, LookSettings, TimeLimits
 
@@ -22,6 +22,7 @@ QUICK = TimeLimits(
 )
 QUICK_LOOKS = LookSettings(every_s=0.05, quiet_s=0.05, within_s=0.1, at_most_s=0.2)
 GENEROUS_S = 10.0
+API_KEY = ApiKey("k1", "crm", ("enqueue", "read"), ("hq",), requests=100, window_s=10)
 T = TypeVar("T")
 
 # Keys that never expire by design, as the part behind the namespace, each with its reason.
@@ -33,6 +34,9 @@ KEPT = {
     r":paused": "a pause holds until a person lifts it, across restarts",
     r":wake": "at most one item",
     r":workers": "one entry per worker; heartbeats remove the dead",
+    r":arrivals": "one entry per record; goes with its entry in ended",
+    r":apikey:[^:]+": "an API key is good until it is revoked, and listed for ever",
+    r":apikeys": "the names of the API keys",
     r":ended": "one entry per ended job; each sweep removes those older than retain_s",
     r":outbox": "results that no backend has yet; losing them would lose results",
     r":lines:[^:]+": "at most max_open_calls leases; the next look removes lapsed ones",

@@ -154,7 +154,7 @@ def go_on(stage: Stage, job_id: str, others: list[str]) -> list[str]:
                 dialed.append(each)
                 stage.finish(each, f"go-{each}", claim)
         ended = all(stage.state(other) == "placed" for other in others)
-        return ended and holders(stage, job_id) <= {"ended"}
+        return ended and holders(stage, job_id) <= {"ended", "arrivals"}
 
     assert eventually(rounds), ([stage.state(other) for other in others], holders(stage, job_id))
     return dialed

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from redis.exceptions import OutOfMemoryError
 
 from ops.embedded_redis import EmbeddedRedis
 from tests.conftest import pbx_settings
-from tests.integration.hopper.stage import Stage, eventually, in_s
-from worker.hopper import Go, Hopper, Login, LookTurn, NotYours, Token
-from worker.jobs import Doubt, JobState
+from tests.integration.hopper.stage import API_KEY, Stage, eventually, in_s, job
+from worker.hopper import Go, Hopper, Login, LookTurn, NotYours, Once, Order, Token, Wanted
+from worker.jobs import Doubt, JobState, RefusedJob
 from worker.settings import ReplicationSettings
 
 REDIS_7 = "/usr/bin/redis-server"
@@ -63,6 +64,16 @@ def test_no_job_is_taken_in(stage: Stage) -> None:
     known = stage.put("1001", key="again")
     with full(stage):
         assert stage.put("1001", key="again") == known
+
+
+def test_no_refused_job_is_taken_in_and_no_request_remembered(stage: Stage) -> None:
+    once = Once("crm:1", "aa", kept_s=60)
+    refused_whole(stage, lambda: stage.hopper.put_orders([Order(RefusedJob("why", "it is"))]))
+    refused_whole(stage, lambda: stage.hopper.put_orders([Order(job(), once=once)]))
+
+
+def test_no_api_key_is_made(stage: Stage) -> None:
+    refused_whole(stage, lambda: stage.hopper.new_key(API_KEY, "d"))
 
 
 def test_no_job_is_released(stage: Stage) -> None:
@@ -255,6 +266,19 @@ def test_a_login_can_be_made_and_refused(stage: Stage) -> None:
         assert log_in("b", newer, block_s=600, reason="wrong password") == newer
     assert hopper.barred("hq")[1] == "wrong password"
     assert not isinstance(hopper.login_turn("hq", refused=-1, nonce="c", lease_s=1, spacing_s=0), Token)
+
+
+def test_requests_are_served_uncounted_and_keys_are_revoked(stage: Stage) -> None:
+    stage.put()
+    stage.hopper.new_key(replace(API_KEY, requests=1), "d")
+    with full(stage):
+        assert [bool(one and one.retry_in_s == 0) for one in stage.hopper.admit([(API_KEY.id, "d")] * 3)] == [
+            True
+        ] * 3
+        assert len(stage.hopper.newest(Wanted(), most=10)[0]) == 1
+        assert stage.hopper.revoke_key(API_KEY.id) == "revoked"
+    assert stage.hopper.admit([(API_KEY.id, "d")]) == [None]
+    stage.release()
 
 
 def test_a_worker_can_say_that_it_lives_and_goodbye(stage: Stage) -> None:

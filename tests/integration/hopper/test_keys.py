@@ -23,7 +23,17 @@ def test_a_drained_hopper_keeps_only_what_is_listed(stage: Stage, client: "redis
     stage.release()
     forever = {key.removeprefix(namespace) for key in keys_of(client, namespace) if client.ttl(key) == -1}
 
-    assert forever == {":seq", ":known", ":pbx:hq", ":token:hq", ":wake", ":ended", ":outbox", ":exts:hq"}
+    assert forever == {
+        ":seq",
+        ":known",
+        ":pbx:hq",
+        ":token:hq",
+        ":wake",
+        ":arrivals",
+        ":ended",
+        ":outbox",
+        ":exts:hq",
+    }
     assert all(0 < client.ttl(stage.hopper.keys.job(job_id)) <= 600 for job_id in job_ids)
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.integration.hopper.stage import Stage, eventually, in_s, job
-from worker.errors import InputRefused, KeyConflict
-from worker.hopper import Receipt
+from worker.errors import InputRefused, KeyConflict, RequestConflict
+from worker.hopper import Once, Order, Receipt
 from worker.hopper.hopper import PUT_BATCH
-from worker.jobs import DialJob, JobState
+from worker.jobs import DialJob, JobState, RefusedJob
 
 
 def test_a_new_job_waits_in_the_lane_of_its_extension(stage: Stage) -> None:
@@ -147,3 +147,99 @@ def test_a_waiting_job_takes_at_most_800_bytes(stage: Stage) -> None:
     after = int(stage.hopper.client.info("memory")["used_memory_dataset"])
 
     assert (after - before) / count <= 800
+
+
+def once(name: str = "crm:77", mark: str = "aa11") -> Once:
+    return Once(name, mark, kept_s=60)
+
+
+def test_a_request_that_comes_again_is_answered_with_the_job_it_brought(stage: Stage) -> None:
+    [first] = stage.hopper.put_orders([Order(job(), once=once())])
+    before = stage.snapshot()
+
+    [again] = stage.hopper.put_orders([Order(job(), once=once())])
+
+    assert isinstance(first, Receipt)
+    assert again == Receipt(first.id, JobState.WAITING, is_new=False, is_replay=True)
+    assert stage.snapshot() == before
+
+
+def test_a_request_with_another_content_is_refused_and_changes_nothing(stage: Stage) -> None:
+    stage.hopper.put_orders([Order(job(), once=once(mark="aa11"))])
+    before = stage.snapshot()
+
+    [answer] = stage.hopper.put_orders([Order(job(outto="41001"), once=once(mark="bb22"))])
+
+    assert isinstance(answer, RequestConflict)
+    assert stage.snapshot() == before
+
+
+def test_a_request_whose_jobs_record_was_deleted_dials_nobody_anew(stage: Stage) -> None:
+    [first] = stage.hopper.put_orders([Order(job(), once=once())])
+    assert isinstance(first, Receipt)
+    stage.hopper.client.delete(stage.hopper.keys.job(first.id))
+
+    [answer] = stage.hopper.put_orders([Order(job(), once=once())])
+
+    assert isinstance(answer, KeyConflict)
+    assert stage.hopper.record(first.id) == {}
+    assert stage.release() == []
+
+
+def test_a_request_refused_for_its_jobs_key_may_come_again_with_a_better_one(stage: Stage) -> None:
+    stage.put(key="taken")
+    [refused] = stage.hopper.put_orders([Order(job(outto="5", key="taken"), once=once(mark="aa"))])
+    [taken] = stage.hopper.put_orders([Order(job(outto="5", key="free"), once=once(mark="bb"))])
+
+    assert isinstance(refused, KeyConflict)
+    assert isinstance(taken, Receipt)
+    assert taken.is_new
+
+
+def test_a_lenient_order_takes_a_key_with_other_contents_for_the_same_job(stage: Stage) -> None:
+    [first] = stage.hopper.put_orders([Order(job(key="evt-1"), lenient=True)])
+    [again] = stage.hopper.put_orders([Order(job(key="evt-1", outto="41001"), lenient=True)])
+
+    assert isinstance(first, Receipt)
+    assert again == Receipt(first.id, JobState.WAITING, is_new=False)
+    assert stage.hopper.record(first.id)["outto"] == "41000"
+
+
+def test_an_order_may_expire_by_the_servers_clock(stage: Stage) -> None:
+    [receipt] = stage.hopper.put_orders([Order(job(), expires_in_s=60)])
+    assert isinstance(receipt, Receipt)
+
+    expires_at = float(stage.hopper.record(receipt.id)["expires_at"])
+    assert expires_at == pytest.approx(stage.hopper.now() + 60, abs=5)
+    assert stage.score("expiry", receipt.id) == pytest.approx(expires_at)
+
+
+def test_what_a_rule_forbids_ends_as_refused_and_its_result_is_to_be_delivered(stage: Stage) -> None:
+    refused = RefusedJob("invalid_number", "outto: is no number", key="hook:1", metadata={"lead": "7"})
+
+    [receipt] = stage.hopper.put_orders([Order(refused, origin="hook:crm")])
+    [again] = stage.hopper.put_orders([Order(refused, origin="hook:crm")])
+
+    assert isinstance(receipt, Receipt)
+    assert (receipt.state, receipt.is_new) == (JobState.REFUSED, True)
+    assert again == Receipt(receipt.id, JobState.REFUSED, is_new=False)
+    result = stage.hopper.result(receipt.id)
+    assert result is not None
+    assert (result.errno, result.error, result.extid, result.pbx) == (
+        "invalid_number",
+        "outto: is no number",
+        "",
+        "",
+    )
+    assert result.metadata == {"lead": "7"}
+    assert stage.score("outbox", receipt.id) is not None
+    assert stage.release() == []
+    assert stage.hopper.client.ttl(stage.hopper.keys.job(receipt.id)) > 0
+
+
+def test_a_refused_job_without_pbx_or_extension_is_delivered_like_any_other(stage: Stage) -> None:
+    [receipt] = stage.hopper.put_orders([Order(RefusedJob("unknown_user", "user: is not in the table"))])
+    assert isinstance(receipt, Receipt)
+
+    assert receipt.id in stage.sweep()
+    assert [result.job_id for result in stage.hopper.ended_since(0)] == [receipt.id]

@@ -5,11 +5,13 @@ One test for each row of the table in `docs/adr/0007-steps-and-deaths.md`, at li
 Nobody here goes on with what the dead had in hand: others find it in the hopper.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from tests.conftest import pbx_settings
-from tests.integration.hopper.stage import MESSAGE, Stage, eventually
-from worker.hopper import Go, Login, Token
+from tests.integration.hopper.stage import API_KEY, MESSAGE, Stage, eventually
+from worker.hopper import Go, Login, Token, Wanted
 from worker.jobs import JobState
 
 
@@ -238,6 +240,38 @@ def test_a_death_right_after_sweep_leaves_the_rest_to_the_next(quick: Stage) -> 
 
     assert quick.sweep(most=1) == [first]
     assert quick.sweep() == [first, second]
+
+
+def test_a_death_right_after_newest_leaves_nothing(quick: Stage) -> None:
+    quick.put()
+    before = quick.snapshot()
+    quick.hopper.newest(Wanted(), most=10)
+    assert quick.snapshot() == before
+
+
+def test_a_death_right_after_new_key_leaves_a_key_to_revoke(quick: Stage) -> None:
+    quick.hopper.new_key(API_KEY, "d")
+
+    assert [key.id for key in quick.hopper.api_keys()] == [API_KEY.id]
+    assert quick.hopper.revoke_key(API_KEY.id) == "revoked"
+
+
+def test_a_death_right_after_admit_leaves_a_quota_that_refills(quick: Stage) -> None:
+    quick.hopper.new_key(replace(API_KEY, requests=100, window_s=1), "d")
+    quick.hopper.admit([(API_KEY.id, "d")] * 100)
+
+    def is_served() -> bool:
+        [admission] = quick.hopper.admit([(API_KEY.id, "d")])
+        return admission is not None and admission.retry_in_s == 0
+
+    assert eventually(is_served)
+
+
+def test_a_death_right_after_revoke_key_leaves_it_refused(quick: Stage) -> None:
+    quick.hopper.new_key(API_KEY, "d")
+    quick.hopper.revoke_key(API_KEY.id)
+
+    assert quick.hopper.admit([(API_KEY.id, "d")]) == [None]
 
 
 def test_a_death_right_after_heartbeat_leaves_slots_that_run_out(quick: Stage) -> None:

@@ -1,52 +1,91 @@
 -- put: new jobs into their lanes. KEYS[1] NS; ARGV[1] JSON list of jobs:
---   {id, fingerprint or "", {field, value, field, value, …}}
--- The fields hold at least pbx, extid, rank; not_before and expires_at are unix seconds.
--- Returns a flat list, two items per job: 'new' | 'existing' | 'conflict' | 'damaged', and the job's state.
--- Twice with the same jobs: the second time finds them all 'existing'.
+--   {id, fingerprint or "", {field, value, field, value, …}, options or nothing}
+-- The fields hold at least pbx, extid, rank; not_before and expires_at are unix seconds. Options, all optional:
+--   once {name, mark, kept_s}: the request that brought the job, and what it said; it may come again
+--   expires_in_s: instead of expires_at, counted from now
+--   refused {errno, error, retain_s}: a rule forbids the call, so the job ends at once; then no field is needed
+-- Returns a flat list, three items per job: 'new' | 'existing' | 'replayed' | 'conflict' | 'reused' | 'damaged', the
+-- job's state and its id, which is another than the given one if the request came before.
+-- Twice with the same jobs: the second time finds them all 'existing' or 'replayed'.
 local jobs = cjson.decode(ARGV[1])
 local answer = {}
 local any_new = false
 local before -- place of the first new job in the order of arrival, less its number in this batch
-for number, job in ipairs(jobs) do
-  local id, fingerprint, fields = job[1], job[2], job[3]
+
+-- The job that a request brought when it came before, or nil; and whether it said something else then.
+local function brought_before(once)
+  if not once then return nil end
+  local mark, id = string.match(redis.call('GET', key('once', once[1])) or '', '^(%x+) (.+)$')
+  return id, mark ~= once[2]
+end
+
+local function remember(once, id)
+  if once then redis.call('SET', key('once', once[1]), once[2] .. ' ' .. id, 'EX', once[3]) end
+end
+
+local function arrival(number)
+  if not before then before = redis.call('INCRBY', key('seq'), #jobs - number + 1) - #jobs end
+  return before + number
+end
+
+local function store(number, id, fingerprint, fields, options)
+  local record = { seq = arrival(number) }
+  for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
+  local function add(name, value)
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  add('seq', record.seq)
+  add('state', 'waiting')
+  add('enqueued_at', stamp(NOW))
+  if fingerprint ~= '' then add('fingerprint', fingerprint) end
+  if options.expires_in_s and not record.expires_at then
+    record.expires_at = stamp(NOW + options.expires_in_s)
+    add('expires_at', record.expires_at)
+  end
+  redis.call('HSET', key('job', id), unpack(fields))
+  redis.call('ZADD', key('arrivals'), record.seq, id)
+  if options.refused then
+    local errno, error, retain_s = unpack(options.refused)
+    end_job(id, record, 'refused', retain_s, errno, 'errno', errno, 'error', error)
+    return 'refused'
+  end
+  if record.expires_at then redis.call('ZADD', key('expiry'), record.expires_at, id) end
+  local due = tonumber(record.not_before or 0)
+  if due > NOW then
+    enter_later(id, record, due)
+  else
+    enter_lane(id, record)
+    -- An urgent job puts its PBX at the head of the round, once.
+    if record.rank == '0' then redis.call('ZADD', key('pbxs'), 'LT', NOW - 3600, record.pbx) end
+  end
+  any_new = true
+  return 'waiting'
+end
+
+local function put(number, id, fingerprint, fields, options)
+  local known, is_other = brought_before(options.once)
+  if known and is_other then return 'reused', '', known end
+  id = known or id
   local held = redis.pcall('HMGET', key('job', id), 'state', 'fingerprint', 'enqueued_at')
   local damage = (held.err or not STATES[held[1]] and (held[1] or held[3])) and read(id).damage
   if damage then
     abandon(id, damage)
-    answer[#answer + 1] = 'damaged'
-    answer[#answer + 1] = ''
-  elseif held[1] then
-    local same = fingerprint == '' or not held[2] or held[2] == fingerprint
-    answer[#answer + 1] = same and 'existing' or 'conflict'
-    answer[#answer + 1] = held[1]
-  else
-    if not before then before = redis.call('INCRBY', key('seq'), #jobs - number + 1) - #jobs end
-    local record = { seq = before + number }
-    for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
-    fields[#fields + 1] = 'seq'
-    fields[#fields + 1] = record.seq
-    fields[#fields + 1] = 'state'
-    fields[#fields + 1] = 'waiting'
-    fields[#fields + 1] = 'enqueued_at'
-    fields[#fields + 1] = stamp(NOW)
-    if fingerprint ~= '' then
-      fields[#fields + 1] = 'fingerprint'
-      fields[#fields + 1] = fingerprint
-    end
-    redis.call('HSET', key('job', id), unpack(fields))
-    if record.expires_at then redis.call('ZADD', key('expiry'), record.expires_at, id) end
-    local due = tonumber(record.not_before or 0)
-    if due > NOW then
-      enter_later(id, record, due)
-    else
-      enter_lane(id, record)
-      -- An urgent job puts its PBX at the head of the round, once.
-      if record.rank == '0' then redis.call('ZADD', key('pbxs'), 'LT', NOW - 3600, record.pbx) end
-    end
-    any_new = true
-    answer[#answer + 1] = 'new'
-    answer[#answer + 1] = 'waiting'
+    return 'damaged', '', id
   end
+  if known and not held[1] then return 'damaged', '', id end -- somebody deleted its record: it is not dialed anew
+  if known then return 'replayed', held[1], id end
+  if held[1] and not (fingerprint == '' or not held[2] or held[2] == fingerprint) then
+    return 'conflict', held[1], id
+  end
+  local word = held[1] and 'existing' or 'new'
+  local state = held[1] or store(number, id, fingerprint, fields, options)
+  remember(options.once, id)
+  return word, state, id
+end
+
+for number, job in ipairs(jobs) do
+  for _, item in ipairs({ put(number, job[1], job[2], job[3], job[4] or {}) }) do answer[#answer + 1] = item end
 end
 if any_new then wake() end
 return answer

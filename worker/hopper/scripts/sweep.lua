@@ -51,8 +51,10 @@ for _, id in ipairs(due(key('expiry'), NOW)) do
   end
 end
 
-for _, list in ipairs({ 'ended', 'outbox' }) do -- their records are gone
-  redis.call('ZREMRANGEBYSCORE', key(list), '-inf', NOW - tonumber(retain_s))
+local RECORDS_GONE = 2000 -- per sweep; as many arguments as Lua can hand on
+local gone = redis.call('ZRANGE', key('ended'), '-inf', NOW - tonumber(retain_s), 'BYSCORE', 'LIMIT', 0, RECORDS_GONE)
+for _, list in ipairs(gone[1] and { 'ended', 'outbox', 'arrivals' } or {}) do
+  redis.call('ZREM', key(list), unpack(gone))
 end
 local undelivered = {}
 for _, id in ipairs(due(key('outbox'), NOW - tonumber(ARGV[4]))) do

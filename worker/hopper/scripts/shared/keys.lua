@@ -19,10 +19,15 @@
 --   NS:known           set     names of all PBXs ever registered
 --   NS:token:PBX       hash    the shared login (see login_turn.lua)
 --   NS:paused          set     PBX names, and * for the kill switch
+--   NS:arrivals        zset    ID -> its `seq`: all jobs there are a record of, for listing
 --   NS:ended           zset    ID -> time it ended, for listing
 --   NS:outbox          zset    ID -> time it ended: results not yet delivered
 --   NS:wake            list    at most one item: a sleeping pacer should look again
 --   NS:starved         string  the pacer stopped for want of room at this many released jobs
+--   NS:once:NAME       string  "mark ID": the job that a request with this idempotency key brought, and what it said
+--   NS:apikey:ID       hash    one API key (see admit.lua)
+--   NS:apikeys         set     IDs of API keys
+--   NS:quota:ID        string  when the requests of an API key will have been paid for (GCRA)
 --   NS:seq             string  counter: order of arrival within a lane
 --   NS:workers         hash    NAME -> "slots|alive until"
 --   NS:aside           list    newest first: notes of what could not be used, as JSON (see set_aside.lua)

@@ -17,7 +17,7 @@ end
 local function leave_everything(id)
   local held = 0
   for _, name in ipairs({ 'released', 'claimed', 'expiry' }) do held = held + redis.call('ZREM', key(name), id) end
-  for _, name in ipairs({ 'ended', 'outbox' }) do redis.call('ZREM', key(name), id) end
+  for _, name in ipairs({ 'ended', 'outbox', 'arrivals' }) do redis.call('ZREM', key(name), id) end
   for _, pbx in ipairs(redis.call('SMEMBERS', key('known'))) do
     for _, name in ipairs({ 'released', 'later', 'doubts' }) do held = held + redis.call('ZREM', key(name, pbx), id) end
     end_probe(pbx, id)

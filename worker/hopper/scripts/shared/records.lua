@@ -58,7 +58,8 @@ local function read(id, ...)
   end
   for _, name in ipairs(names) do
     local damage = damage_in(name, record[name])
-    if damage then return { damage = damage } end
+    -- What a rule forbade may lack the very thing it was forbidden for.
+    if damage and (record[name] or record.state ~= 'refused') then return { damage = damage } end
   end
   return record
 end
