@@ -123,9 +123,9 @@ class Dialer:
         """
         with self.reaching_redis(perhaps_stored=fields.get("key") is None):
             if expires_in_s is None:
-                return self._ticket(self.hopper.put(self._job(fields)))
+                return self._ticket(self.hopper.put(self.job_for(fields)))
             fields = {**fields, "expires_at": self._expiry(expires_in_s, fields)}
-            return self._ticket(self.hopper.put(self._job(fields), relative=frozenset({"expires_at"})))
+            return self._ticket(self.hopper.put(self.job_for(fields), relative=frozenset({"expires_at"})))
 
     def enqueue_many(self, rows: Iterable[Row]) -> Iterator[Ticket | Refusal]:
         """
@@ -191,7 +191,17 @@ class Dialer:
                 sentence += ". The job may have been stored: look before handing it in again without a key"
             raise ServiceUnreachable(sentence) from error
 
-    def _job(self, fields: Mapping[str, Any]) -> DialJob:
+    def job_for(self, fields: Mapping[str, Any], *, country: str | None = None) -> DialJob:  # noqa: ARG002
+        """
+        Return the job that outside data ask for, its PBX named and its number as that wants it; sends nothing.
+
+        Args:
+            fields: Those of a `DialJob`; `outto` as people write numbers.
+            country: Two letters, of numbers written nationally; None: that of the PBX's own rule.
+
+        Raises:
+            InputRefused: With one sentence per wrong field.
+        """
         if fields.get("pbx") is None and (only := self._pbx_unnamed()):
             return parsed({**fields, "pbx": only})  # half the price of a copy afterwards
         return self._with_pbx(parsed(fields))
@@ -211,7 +221,7 @@ class Dialer:
             if isinstance(row, DialJob):
                 return self._with_pbx(row)
             if isinstance(row, Mapping):
-                return self._job(row)
+                return self.job_for(row)
         except InputRefused as refused:
             return refused
         if isinstance(row, InputRefused):

@@ -24,12 +24,13 @@ from worker.hopper.answers import (
 )
 from worker.hopper.apikeys import Admission, ApiKey
 from worker.hopper.connection import connect
-from worker.hopper.hopper import Hopper
+from worker.hopper.hopper import PUT_BATCH, Hopper
 from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
 from worker.hopper.orders import Once, Order
 
 __all__ = [
     "KILL_SWITCH",
+    "PUT_BATCH",
     "Admission",
     "ApiKey",
     "Back",

@@ -1,0 +1,141 @@
+"""From what a CRM wishes for to jobs: finds extensions, fills in what the source says, refuses what cannot be."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from producers.crm import Adapter, SourceSettings, Verdict, Wish
+from producers.enqueue import Dialer
+from producers.masking import masked
+from worker.errors import InputRefused
+from worker.hopper import PUT_BATCH, Order, Receipt
+from worker.jobs import DialJob, JobState, RefusedJob
+
+_LONGEST_KEY = 200
+_EXTID = re.compile(r"[0-9]{1,10}")
+_MOST_METADATA, _LONGEST_NAME, _LONGEST_TEXT = 32, 64, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One wish and what is to be stored for it: a job to dial, or one that is refused."""
+
+    wish: Wish
+    order: Order
+
+
+def plan(dialer: Dialer, adapter: Adapter, wishes: Sequence[Wish]) -> list[Planned]:
+    """
+    Return what would be stored for the wishes of one source; sends nothing.
+
+    A wish that cannot be dialed becomes a `RefusedJob`, whose errno is a word: `unknown_user`, `invalid_number`,
+    `emergency_number`, ... or `invalid_field`. Metadata that a job cannot hold are cut.
+    """
+    return [Planned(wish, _order(dialer, adapter, wish)) for wish in wishes]
+
+
+def take(dialer: Dialer, adapter: Adapter, wishes: Sequence[Wish]) -> list[Verdict]:
+    """
+    Store the wishes of one source; those that came before, with whatever contents, add no second job.
+
+    Raises:
+        ServiceUnreachable: If Redis does not answer; the same delivery again adds what is missing.
+    """
+    planned = plan(dialer, adapter, wishes)
+    with dialer.reaching_redis():
+        firsts = range(0, len(planned), PUT_BATCH)
+        return [verdict for first in firsts for verdict in _stored(dialer, planned[first : first + PUT_BATCH])]
+
+
+def _stored(dialer: Dialer, planned: Sequence[Planned]) -> Iterator[Verdict]:
+    answers = dialer.hopper.put_orders([one.order for one in planned])
+    for one, answer in zip(planned, answers, strict=True):
+        job = one.order.job
+        why = (job.errno, job.error) if isinstance(job, RefusedJob) else (None, None)
+        if isinstance(answer, Receipt):
+            refused = answer.state is JobState.REFUSED
+            yield Verdict(one.wish, answer.id, answer.state, answer.is_new, *(why if refused else (None, None)))
+        else:  # its record is damaged: it came before, and is not dialed anew
+            gone = (job.job_id(), JobState.REFUSED)
+            yield Verdict(one.wish, *gone, is_new=False, errno="damaged", error=str(answer))
+
+
+def _order(dialer: Dialer, adapter: Adapter, wish: Wish) -> Order:
+    source = adapter.settings
+    fields = _fields(adapter, wish)
+    try:
+        job: DialJob | RefusedJob = dialer.job_for(fields, country=wish.country or source.country)
+    except InputRefused as refused:
+        cause = refused if fields["extid"] else _unknown_user(adapter.name, wish)
+        job = _refused_job(dialer, fields, cause)
+    origin = f"hook:{adapter.name}"
+    return Order(job, origin, expires_in_s=source.expires_in_s, lenient=True)
+
+
+def _fields(adapter: Adapter, wish: Wish) -> dict[str, Any]:
+    source = adapter.settings
+    return {
+        "pbx": source.pbx,
+        "priority": source.priority,
+        "autoanswer": source.autoanswer,
+        "on_unknown": source.on_unknown,
+        **wish.fields,
+        "outto": wish.outto,
+        "extid": wish.extid or _extension(source, wish),
+        "key": _key(adapter.name, wish.dedupe),
+        "metadata": _metadata(wish.metadata),
+    }
+
+
+def _extension(source: SourceSettings, wish: Wish) -> str | None:
+    return source.extensions.get(wish.user or "", source.extension)
+
+
+def _key(source: str, dedupe: str) -> str:
+    key = f"{source}:{dedupe}"
+    return key if len(key) <= _LONGEST_KEY else f"{source}:{sha256(dedupe.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def _metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    some = list(metadata.items())[:_MOST_METADATA]
+    return {_clean(name)[:_LONGEST_NAME]: _clean(text)[:_LONGEST_TEXT] for name, text in some}
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _unknown_user(source: str, wish: Wish) -> InputRefused:
+    who = f"{masked(wish.user[:60])!r}" if wish.user else "nobody"
+    sentence = (
+        f"user: {who} has no extension; add one to [source.{source}.extensions], or give an extension for all"
+    )
+    return InputRefused([sentence])
+
+
+def _refused_job(dialer: Dialer, fields: Mapping[str, Any], refused: InputRefused) -> RefusedJob:
+    pbx, extid = fields["pbx"], str(fields["extid"] or "")
+    try:
+        pbx = dialer.pbx_for(pbx)
+    except InputRefused:
+        pbx = ""
+    return RefusedJob(
+        _errno(refused),
+        masked(str(refused)),
+        key=fields["key"],
+        pbx=pbx,
+        extid=extid if _EXTID.fullmatch(extid) else "",
+        metadata=fields["metadata"],
+    )
+
+
+def _errno(refused: InputRefused) -> str:
+    code: str | None = getattr(refused, "code", None)
+    if code:
+        return code
+    field = refused.problems[0].partition(":")[0]
+    return {"outto": "invalid_number", "user": "unknown_user", "extid": "invalid_extension"}.get(
+        field, "invalid_field"
+    )
