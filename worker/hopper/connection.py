@@ -1,5 +1,6 @@
 """The Redis client of the hopper, and the scripts loaded on it."""
 
+import copy
 import os
 import threading
 import time
@@ -112,6 +113,12 @@ class Scripts:
         self._namespace = namespace
         self._actor = actor
         self._own = _Own()
+
+    def acting_as(self, actor: str) -> "Scripts":
+        """Return the same scripts on the same connections for somebody else."""
+        other = copy.copy(self)
+        other._actor = actor  # noqa: SLF001 - its own kind
+        return other
 
     def run(self, name: str, *args: str | float, extra_keys: tuple[str, ...] = ()) -> Any:
         """

@@ -14,7 +14,7 @@ from worker.hopper.attempts import Attempts
 from worker.hopper.connection import connect
 from worker.hopper.doubts import Doubts
 from worker.hopper.looking import KILL_SWITCH
-from worker.hopper.orders import Batch, Order, batch_of, payload, receipts
+from worker.hopper.orders import Batch, Once, Order, batch_of, payload, receipts
 from worker.hopper.pbxs import Pbxs
 from worker.hopper.wake import WakeCall
 from worker.jobs import DialJob, DialResult
@@ -126,6 +126,13 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys):
 
         for answer in self._scripts.run_each("put", payloads()):
             yield from receipts(under_way.popleft(), answer)
+
+    def once(self, request: Once) -> Literal["first", "again", "other"]:
+        """Remember a request that brings many jobs; says whether it came before, and with the same content."""
+        word: Literal["first", "again", "other"] = self._scripts.run(
+            "once", request.name, request.mark, request.kept_s
+        )
+        return word
 
     def cancel(self, job_id: str) -> tuple[str, str]:
         """Withdraw a job; returns ("cancelled" | "too_late" | "gone" | "damaged", its state)."""

@@ -1,12 +1,13 @@
 """Looking into the hopper; nothing here changes anything."""
 
+import copy
 import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import redis
 
@@ -42,11 +43,16 @@ class Looking:
 
     def __init__(self, client: "redis.Redis", namespace: str, *, actor: str = "") -> None:
         self.client = client
-        # The parts of a timeline's line are told apart by bars.
-        self._scripts = Scripts(client, namespace, actor.replace("|", "/"))
+        self._scripts = Scripts(client, namespace, _without_bars(actor))
         # The client decodes every reply to text, which redis-py's types do not know.
         self._client: Any = client
         self.keys = Keys(namespace)
+
+    def acting_as(self, actor: str) -> Self:
+        """Return the same hopper, on the same connections, for somebody else to act: see `actor`."""
+        other = copy.copy(self)
+        other._scripts = self._scripts.acting_as(_without_bars(actor))  # noqa: SLF001 - its own kind
+        return other
 
     def record(self, job_id: str) -> dict[str, str]:
         """Return a job's record as stored, empty if there is none, or no hash. Holds the telephone number."""
@@ -136,6 +142,22 @@ class Looking:
                     return result
                 # The record is looked at again each second in case a message was lost with a connection.
                 channel.get_message(timeout=min(left, 1.0))
+
+    def ends(self, *, look_s: float = 1.0) -> Iterator[str | None]:
+        """
+        Yield the id of each job as it ends, and None whenever none did for *look_s*; for ever.
+
+        What ends while a connection is lost is not told: look at the record too.
+
+        Raises:
+            redis.exceptions.RedisError: If Redis goes away.
+        """
+        prefix = len(self.keys.end(""))
+        with self._client.pubsub(ignore_subscribe_messages=True) as channel:
+            channel.psubscribe(self.keys.ends)
+            while True:
+                message = channel.get_message(timeout=look_s)
+                yield message["channel"][prefix:] if message else None
 
     def count_ended(self, state: JobState, since: float, *, most: int = 50_000) -> tuple[int, bool]:
         """
@@ -246,6 +268,11 @@ class Looking:
         """Return the server's clock in unix seconds."""
         seconds, microseconds = self._client.time()
         return float(seconds) + float(microseconds) / 1e6
+
+
+def _without_bars(actor: str) -> str:
+    """The parts of a timeline's line are told apart by bars."""
+    return actor.replace("|", "/")
 
 
 def _breaker(fields: Sequence[str | None], now: float) -> Breaker:

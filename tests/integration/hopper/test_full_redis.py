@@ -70,6 +70,7 @@ def test_no_refused_job_is_taken_in_and_no_request_remembered(stage: Stage) -> N
     once = Once("crm:1", "aa", kept_s=60)
     refused_whole(stage, lambda: stage.hopper.put_orders([Order(RefusedJob("why", "it is"))]))
     refused_whole(stage, lambda: stage.hopper.put_orders([Order(job(), once=once)]))
+    refused_whole(stage, lambda: stage.hopper.once(once))
 
 
 def test_no_api_key_is_made(stage: Stage) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import pbx_settings
 from tests.integration.hopper.stage import API_KEY, MESSAGE, Stage, eventually
-from worker.hopper import Go, Login, Token, Wanted
+from worker.hopper import Go, Login, Once, Token, Wanted
 from worker.jobs import JobState
 
 
@@ -240,6 +240,13 @@ def test_a_death_right_after_sweep_leaves_the_rest_to_the_next(quick: Stage) -> 
 
     assert quick.sweep(most=1) == [first]
     assert quick.sweep() == [first, second]
+
+
+def test_a_death_right_after_once_leaves_a_request_that_may_come_again(quick: Stage) -> None:
+    request = Once("crm:1", "aa", kept_s=60)
+
+    assert [quick.hopper.once(request), quick.hopper.once(request)] == ["first", "again"]
+    assert quick.hopper.once(replace(request, mark="bb")) == "other"
 
 
 def test_a_death_right_after_newest_leaves_nothing(quick: Stage) -> None:
