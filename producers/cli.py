@@ -41,6 +41,7 @@ _COMMANDS = {
     "resume": _Entry("lanes", "Go on dialing on a PBX, or everywhere (--all)."),
     "lanes": _Entry("lanes", "Show what waits and runs on each PBX."),
     "keys": _Entry("keys", "Make, list and revoke API keys of the HTTP intake."),
+    "api": _Entry("api", "Serve the HTTP intake."),
     "worker": _Entry("processes", "Run worker processes."),
     "flower": _Entry("processes", "Run Flower, the view on Celery's tasks."),
     "up": _Entry("processes", "Run everything on this machine, against a simulated PBX."),

@@ -15,7 +15,7 @@ import redis
 from producers.actor import login_name
 from producers.masking import masked
 from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
-from worker.hopper import Hopper, Receipt
+from worker.hopper import Hopper, Order, Receipt
 from worker.jobs import DialJob, DialResult, JobState
 from worker.settings import Settings
 
@@ -127,7 +127,7 @@ class Dialer:
             fields = {**fields, "expires_at": self._expiry(expires_in_s, fields)}
             return self._ticket(self.hopper.put(self.job_for(fields), relative=frozenset({"expires_at"})))
 
-    def enqueue_many(self, rows: Iterable[Row]) -> Iterator[Ticket | Refusal]:
+    def enqueue_many(self, rows: Iterable[Row], *, origin: str = "") -> Iterator[Ticket | Refusal]:
         """
         Hand in any number of jobs; yields one ticket or refusal for each row, in order.
 
@@ -138,13 +138,14 @@ class Dialer:
         Args:
             rows: Fields as a mapping, or a `DialJob`; or an `InputRefused`, for a row its source found wrong,
                 which comes back as a refusal in its place.
+            origin: Who brings them, see `worker.hopper.Order`.
 
         Raises:
             ServiceUnreachable: If Redis does not answer; the rows after the last ticket may be stored or not.
         """
         numbered = enumerate(rows)
         for first in numbered:
-            yield from self._stored(chain([first], islice(numbered, BATCH - 1)))
+            yield from self._stored(chain([first], islice(numbered, BATCH - 1)), origin)
 
     def wait_for_end(self, job_id: str, *, timeout_s: float) -> DialResult:
         """Wait for a job's end; see `Ticket.result`."""
@@ -228,18 +229,18 @@ class Dialer:
             return row
         return InputRefused([f"a row must map field names to values, not be a {type(row).__name__}"])
 
-    def _stored(self, rows: Iterable[tuple[int, Row]]) -> Iterator[Ticket | Refusal]:
+    def _stored(self, rows: Iterable[tuple[int, Row]], origin: str) -> Iterator[Ticket | Refusal]:
         # Rows taken and not answered yet: why each is refused, None for one that Redis answers.
         taken: deque[tuple[int, InputRefused | None]] = deque()
 
-        def jobs() -> Iterator[DialJob]:
+        def orders() -> Iterator[Order]:
             for index, row in rows:
                 job = self._checked(row)
                 taken.append((index, job if isinstance(job, InputRefused) else None))
                 if isinstance(job, DialJob):
-                    yield job
+                    yield Order(job, origin)
 
-        answers = self.hopper.put_many(jobs())
+        answers = self.hopper.put_many(orders())
         with self.reaching_redis():
             for answer in answers:
                 while (refused := taken[0][1]) is not None:

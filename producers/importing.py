@@ -4,7 +4,7 @@ import io
 import json
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -60,14 +60,18 @@ class RowKeys:
     the same. The PBX a job gets by `--pbx` or by the settings is no part of what its row says.
 
     Holds 8 bytes of hash for each row, which as a Python dict is about 100 bytes: 10 MB for 100,000 rows.
+
+    Args:
+        salt: The same rows under another salt get other keys.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, salt: str = "") -> None:
+        self._salt = salt.encode()
         self._occurrences: dict[int, int] = {}
 
     def key_for(self, job: DialJob) -> str:
         """Return the key of the next row that says *job*."""
-        digest = blake2b(_content(job), digest_size=16).digest()
+        digest = blake2b(self._salt + _content(job), digest_size=16).digest()
         mark = int.from_bytes(digest[:8], "big")
         occurrence = self._occurrences.get(mark, 0) + 1
         self._occurrences[mark] = occurrence
@@ -75,7 +79,13 @@ class RowKeys:
 
 
 def import_rows(
-    dialer: Dialer, rows: Iterable[NumberedRow], *, pbx: str | None = None
+    dialer: Dialer,
+    rows: Iterable[NumberedRow],
+    *,
+    keys: RowKeys | None,
+    pbx: str | None = None,
+    allowed: Collection[str] = (),
+    origin: str = "",
 ) -> Iterator[tuple[int, Ticket | Refusal]]:
     """
     Hand in the rows of one file; yields each row's line and what became of it, in order.
@@ -83,7 +93,10 @@ def import_rows(
     Args:
         dialer: The door.
         rows: As a source yields them.
+        keys: Makes keys for rows that bring none; None leaves them without, so that each is a new job.
         pbx: For rows that name none; None takes what the settings say.
+        allowed: PBXs that rows may name; none means any.
+        origin: Who brings them, see `Order`.
 
     Raises:
         ServiceUnreachable: If Redis does not answer; the same import again adds what is missing.
@@ -91,16 +104,25 @@ def import_rows(
     """
     # Lines of rows under way, and whether we made the key: at most two batches are.
     lines: deque[tuple[int, bool]] = deque()
-    keys = RowKeys()
 
     def jobs() -> Iterator[DialJob | InputRefused]:
         for line, row in rows:
             job = _job_of(row)
             is_keyless = isinstance(job, DialJob) and job.key is None
             lines.append((line, is_keyless))
-            yield _completed(job, keys, dialer, pbx) if isinstance(job, DialJob) else job
+            yield completed(job) if isinstance(job, DialJob) else job
 
-    for outcome in dialer.enqueue_many(jobs()):
+    def completed(job: DialJob) -> DialJob | InputRefused:
+        try:
+            chosen = dialer.pbx_for(job.pbx or pbx)
+        except InputRefused as refused:
+            return refused
+        if allowed and chosen not in allowed:
+            return InputRefused([f"pbx: {chosen!r} is not yours to use; choose of {', '.join(allowed)}"])
+        key = job.key or (keys.key_for(job) if keys else None)
+        return job.model_copy(update={"pbx": chosen, "key": key})
+
+    for outcome in dialer.enqueue_many(jobs(), origin=origin):
         line, is_our_key = lines.popleft()
         yield line, _explained(outcome) if is_our_key else outcome
 
@@ -137,14 +159,6 @@ def _job_of(row: dict[str, Any] | str) -> DialJob | InputRefused:
         return parsed(row)
     except InputRefused as refused:
         return refused
-
-
-def _completed(job: DialJob, keys: RowKeys, dialer: Dialer, pbx: str | None) -> DialJob | InputRefused:
-    try:
-        chosen = dialer.pbx_for(job.pbx or pbx)
-    except InputRefused as refused:
-        return refused
-    return job.model_copy(update={"pbx": chosen, "key": job.key or keys.key_for(job)})
 
 
 def _content(job: DialJob) -> bytes:

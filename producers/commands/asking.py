@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from producers.commands.door import with_dialer
-from producers.commands.ids import known_form, no_such_job
 from producers.enqueue import Dialer
 from producers.facts import Facts, facts_of, readable_record, readable_result
+from producers.ids import known_form, no_such_job
 from producers.masking import masked
 from producers.showing import fields_of
 from producers.timeline import left_out, plain_timeline, resolution_of, resolution_words, timeline_lines

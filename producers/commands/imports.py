@@ -14,7 +14,7 @@ import click
 
 from producers.commands.door import with_dialer
 from producers.enqueue import Dialer, Refusal
-from producers.importing import SOURCES, FileFormat, Tally, import_rows, open_source
+from producers.importing import SOURCES, FileFormat, RowKeys, Tally, import_rows, open_source
 from producers.showing import progress_bar
 from worker.errors import InputRefused, ServiceUnreachable
 
@@ -56,7 +56,7 @@ def import_command(
         report = open_things.enter_context(_rejections(rejects, beside=file))
         show = open_things.enter_context(progress_bar(size))
         with _said_how_far(tally):
-            for line, outcome in import_rows(dialer, SOURCES[source](text), pbx=pbx):
+            for line, outcome in import_rows(dialer, SOURCES[source](text), keys=RowKeys(), pbx=pbx):
                 tally.count(outcome)
                 if isinstance(outcome, Refusal):
                     report(line, str(outcome))

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from producers.commands.door import with_dialer
-from producers.commands.ids import known_form, no_such_job
 from producers.commands.values import ENTRY, SECONDS, SINCE, Since
 from producers.enqueue import Dialer, Ticket
+from producers.ids import known_form, no_such_job
 from producers.showing import result_csv, result_ndjson, result_table
 from worker.errors import InputRefused
 from worker.jobs import DialResult, JobState

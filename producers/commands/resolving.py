@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from producers.commands.door import with_dialer
-from producers.commands.ids import known_form, no_such_job
 from producers.commands.values import CALLID, NAME
 from producers.enqueue import Dialer
 from producers.facts import readable_record
+from producers.ids import known_form, no_such_job
 from producers.masking import masked
 from producers.timeline import resolution_of, resolution_words
 from producers.times import told

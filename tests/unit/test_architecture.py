@@ -22,7 +22,14 @@ def test_worker_never_imports_producers_or_ops() -> None:
 
 
 def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
-    allowed = ("worker.jobs", "worker.hopper", "worker.settings", "worker.errors", "worker.webhooks")
+    allowed = (
+        "worker.jobs",
+        "worker.hopper",
+        "worker.settings",
+        "worker.errors",
+        "worker.webhooks",
+        "worker.logs",
+    )
     wrong = [pair for pair in imports_of("producers") if pair[1].startswith("worker") and pair[1] not in allowed]
     assert wrong == []
 

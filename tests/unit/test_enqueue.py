@@ -1,7 +1,7 @@
 """The door: which PBX a job goes to, what is refused, and that one bad row sinks no other."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +14,7 @@ from producers.enqueue import BATCH
 from producers.masking import masked
 from tests.conftest import pbx_settings
 from worker.errors import ConfigurationError, InputRefused, KeyConflict, ServiceUnreachable
-from worker.hopper import Receipt
+from worker.hopper import Order, Receipt
 from worker.jobs import DialJob, DialResult, JobState
 from worker.settings import Settings
 
@@ -33,15 +33,16 @@ class FakeHopper:
 
     def put(self, job: DialJob, *, relative: frozenset[str] = frozenset()) -> Receipt:
         self.relative.append(relative)
-        (receipt,) = self.put_many([job])
+        (receipt,) = self.put_many([Order(job)])
         if isinstance(receipt, InputRefused):
             raise receipt
         return receipt
 
-    def put_many(self, jobs: Sequence[DialJob]) -> Iterator[Receipt | KeyConflict]:
+    def put_many(self, orders: Iterable[Order]) -> Iterator[Receipt | KeyConflict]:
         if self.error:
             raise self.error
-        for job in jobs:
+        for job in (order.job for order in orders):
+            assert isinstance(job, DialJob)
             self.jobs.append(job)
             if job.key == "taken":
                 yield KeyConflict(["key: 'taken' belongs to another job"])

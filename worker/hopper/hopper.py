@@ -127,6 +127,10 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys):
         for answer in self._scripts.run_each("put", payloads()):
             yield from receipts(under_way.popleft(), answer)
 
+    def make_sure_of_room(self) -> None:
+        """Change nothing, and raise what a job handed in now would raise: Redis away, full, or only a copy."""
+        self._scripts.run("room")
+
     def once(self, request: Once) -> Literal["first", "again", "other"]:
         """Remember a request that brings many jobs; says whether it came before, and with the same content."""
         word: Literal["first", "again", "other"] = self._scripts.run(

@@ -71,6 +71,7 @@ def test_no_refused_job_is_taken_in_and_no_request_remembered(stage: Stage) -> N
     refused_whole(stage, lambda: stage.hopper.put_orders([Order(RefusedJob("why", "it is"))]))
     refused_whole(stage, lambda: stage.hopper.put_orders([Order(job(), once=once)]))
     refused_whole(stage, lambda: stage.hopper.once(once))
+    refused_whole(stage, stage.hopper.make_sure_of_room)
 
 
 def test_no_api_key_is_made(stage: Stage) -> None:
@@ -293,5 +294,5 @@ def test_every_step_is_looked_at() -> None:
     text = Path(__file__).read_text()
     scripts = {file.stem for file in Path("worker/hopper/scripts").glob("*.lua")}
     calls = {"put": "stage.put(", "release": "stage.release", "claim": "stage.claim(", "sweep": "quick.sweep("}
-    calls |= {"finish": "stage.finish(", "confirm": "careful.is_replicated("}
+    calls |= {"room": "hopper.make_sure_of_room", "finish": "stage.finish(", "confirm": "careful.is_replicated("}
     assert [name for name in scripts if calls.get(name, f"hopper.{name}(") not in text] == []

@@ -249,6 +249,12 @@ def test_a_death_right_after_once_leaves_a_request_that_may_come_again(quick: St
     assert quick.hopper.once(replace(request, mark="bb")) == "other"
 
 
+def test_a_death_right_after_room_leaves_nothing(quick: Stage) -> None:
+    before = quick.snapshot()
+    quick.hopper.make_sure_of_room()
+    assert quick.snapshot() == before
+
+
 def test_a_death_right_after_newest_leaves_nothing(quick: Stage) -> None:
     quick.put()
     before = quick.snapshot()

@@ -1,0 +1,126 @@
+"""Route of many jobs at once: rows in, a verdict for each row out."""
+
+import io
+import json
+from collections.abc import Iterator
+from hashlib import sha256
+from tempfile import SpooledTemporaryFile
+from typing import IO, Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response, StreamingResponse
+
+from producers.api.access import Caller, needs
+from producers.api.bodies import expect, pieces
+from producers.api.description import Batch, problems
+from producers.api.intake import Intake
+from producers.api.jobs import PATH, under_way
+from producers.api.problems import Problem
+from producers.enqueue import Refusal, Ticket
+from producers.importing import SOURCES, FileFormat, RowKeys, Tally, import_rows
+from worker.errors import InputRefused, RequestConflict
+from worker.hopper import Once
+
+_FORMATS: dict[str, FileFormat] = {"application/x-ndjson": "ndjson", "text/csv": "csv"}
+_IN_MEMORY = 2**20
+_PIECE = 2**16
+
+Enqueuer = Annotated[Caller, Depends(needs("enqueue"))]
+
+
+class BatchRoutes:
+    """
+    `POST /v1/dial-jobs:batch`.
+
+    Args:
+        intake: What it shares with the others.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self.router = APIRouter(tags=["dial jobs"])
+        self.router.add_api_route(
+            f"{PATH}:batch",
+            self.post,
+            methods=["POST"],
+            responses=problems(400, 403, 408, 409, 413, 415, 422) | Batch.answers,
+            openapi_extra=Batch.body,
+            response_class=StreamingResponse,
+            summary="Hand in many jobs",
+        )
+
+    async def post(self, request: Request, caller: Enqueuer) -> Response:
+        """
+        Hand in many jobs, as NDJSON or CSV with the names of a job's fields.
+
+        The answer has a line of JSON for each row, in order: its `job_id`, `state` and `is_new`, or `problems`.
+        A wrong row keeps none of the others out, and the last line counts them. Nothing is handed in before all of
+        the body has come. Rows that have no `key` are new jobs each time, unless an `Idempotency-Key` names the
+        batch: sent again under it, it adds what is missing and nothing else.
+        """
+        kind = expect(request, *_FORMATS)
+        with under_way(self._intake, request, caller) as name, _spool() as rows:
+            mark = await self._received(request, rows)
+            if name:
+                await self._remember(name, mark)
+            answers = await self._intake.ask(self._handed_in, rows, _FORMATS[kind], caller, name)
+        return StreamingResponse(_parts(answers), media_type="application/x-ndjson")
+
+    async def _received(self, request: Request, rows: IO[bytes]) -> str:
+        digest = sha256()
+        async for piece in pieces(request, most=self._intake.settings.max_batch_bytes):
+            digest.update(piece)
+            rows.write(piece)
+        rows.seek(0)
+        return digest.hexdigest()
+
+    async def _remember(self, name: str, mark: str) -> None:
+        once = Once(f"batch:{name}", mark, self._intake.kept_s)
+        if await self._intake.ask(self._intake.dialer.hopper.once, once) == "other":
+            raise RequestConflict(["idempotency key: it came before with another request; give a new one"])
+
+    def _handed_in(self, rows: IO[bytes], kind: FileFormat, caller: Caller, name: str | None) -> IO[bytes]:
+        text = io.TextIOWrapper(rows, encoding="utf-8", errors="surrogateescape", newline="")
+        answers, tally = _spool(), Tally()
+        try:
+            outcomes = import_rows(
+                self._intake.dialer,
+                SOURCES[kind](text),
+                keys=RowKeys(name) if name else None,
+                pbx=caller.only_pbx,
+                allowed=caller.pbxs,
+                origin=caller.origin,
+            )
+            for line, outcome in outcomes:
+                tally.count(outcome)
+                answers.write(_line(line, outcome))
+        except InputRefused as refused:
+            answers.close()
+            raise Problem(400, str(refused)) from None
+        except BaseException:
+            answers.close()
+            raise
+        finally:
+            text.detach()
+        counts = {"added": tally.added, "already_there": tally.already_there, "rejected": tally.rejected}
+        answers.write(json.dumps({"summary": counts}).encode() + b"\n")
+        answers.seek(0)
+        return answers
+
+
+def _line(line: int, outcome: Ticket | Refusal) -> bytes:
+    if isinstance(outcome, Ticket):
+        told = {"line": line, "job_id": outcome.id, "state": outcome.state, "is_new": outcome.is_new}
+    else:
+        told = {"line": line, "problems": list(outcome.problems)}
+    return json.dumps(told).encode() + b"\n"
+
+
+def _spool() -> IO[bytes]:
+    return SpooledTemporaryFile(_IN_MEMORY)
+
+
+def _parts(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while part := file.read(_PIECE):
+            yield part

@@ -1,0 +1,134 @@
+"""Reading what a request brings: so much at most, in so much time at most, and only what it says it is."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from email.message import Message
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from producers.api.problems import Problem
+from producers.sources.json_object import NotAnObject, json_object
+
+# A body that comes slower than this is not worth a place; a batch has this much for each of its pieces.
+WITHIN_S = 10.0
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+_LONGEST_KEY = 255
+
+
+async def read_body(request: Request, *, most: int, within_s: float = WITHIN_S) -> bytes:
+    """
+    Return the body of a request.
+
+    Args:
+        request: The request.
+        most: Bytes at most.
+        within_s: Seconds for all of it.
+
+    Raises:
+        Problem: 413 for a longer one, 408 for a slower one, 415 for one that is compressed.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            return b"".join([piece async for piece in pieces(request, most=most)])
+    except TimeoutError:
+        raise _too_slow(within_s) from None
+
+
+async def pieces(request: Request, *, most: int, within_s: float = WITHIN_S) -> AsyncIterator[bytes]:
+    """
+    Yield the body of a request piece by piece.
+
+    Raises:
+        Problem: As `read_body` does; each piece may take *within_s*.
+    """
+    _refuse_compressed(request)
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length[:18]) > most:
+        raise _too_long(most)
+    taken, stream = 0, request.stream()
+    try:
+        while True:
+            async with asyncio.timeout(within_s):
+                piece = await anext(stream, None)
+            if piece is None:
+                return
+            taken += len(piece)
+            if taken > most:
+                raise _too_long(most)
+            yield piece
+    except TimeoutError:
+        raise _too_slow(within_s) from None
+    except ClientDisconnect:
+        raise Problem(400, "the body ended before its end", headers={"Connection": "close"}) from None
+
+
+async def read_json(request: Request, *, most: int) -> dict[str, Any]:
+    """
+    Return the JSON object in the body of a request.
+
+    Raises:
+        Problem: 415 for another content type, 400 for what is no JSON object, else as `read_body`.
+    """
+    expect(request, "application/json")
+    body = await read_body(request, most=most)
+    try:
+        return json_object(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Problem(400, "the body is not UTF-8 text; send JSON in UTF-8") from None
+    except NotAnObject as wrong:
+        raise Problem(400, f"the body {str(wrong).replace('; give one {...} per line', '')}") from None
+
+
+def expect(request: Request, *media_types: str) -> str:
+    """
+    Return which of some media types the body is said to be.
+
+    Raises:
+        Problem: 415 for any other, or for a charset that is not UTF-8.
+    """
+    said = Message()
+    said["content-type"] = request.headers.get("content-type", "")
+    kind, charset = said.get_content_type(), said.get_param("charset", "utf-8")
+    if "content-type" not in request.headers or kind not in media_types:
+        raise Problem(
+            415, f"content-type: send {' or '.join(media_types)}", headers={"Accept": ", ".join(media_types)}
+        )
+    if str(charset).lower() not in ("utf-8", "utf8", "us-ascii", "ascii"):
+        raise Problem(415, "content-type: send the body in UTF-8", headers={"Accept": ", ".join(media_types)})
+    return kind
+
+
+def idempotency_key(request: Request) -> str | None:
+    """
+    Return the `Idempotency-Key` of a request, with or without the quotes of a structured field.
+
+    Raises:
+        Problem: 400 for one that is empty, longer than 255 characters, comes twice, or is not plain ASCII.
+
+    Source: draft-ietf-httpapi-idempotency-key-header-07; the bare form is what most clients send.
+    """
+    given = request.headers.getlist("idempotency-key")
+    if not given:
+        return None
+    key = given[0]
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    if len(given) > 1 or len(key) > _LONGEST_KEY or not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise Problem(400, f"Idempotency-Key: give one of 1 to {_LONGEST_KEY} plain characters")
+    return key
+
+
+def _refuse_compressed(request: Request) -> None:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        headers = {"Accept-Encoding": "identity"}
+        raise Problem(415, "content-encoding: send the body as it is, not compressed", headers=headers)
+
+
+def _too_long(most: int) -> Problem:
+    return Problem(413, f"the body is longer than {most:,} bytes", headers={"Connection": "close"})
+
+
+def _too_slow(within_s: float) -> Problem:
+    return Problem(408, f"the body did not come within {within_s:g} s", headers={"Connection": "close"})

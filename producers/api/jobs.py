@@ -1,0 +1,276 @@
+"""Routes of dial jobs: hand in, look, list, wait, cancel, resolve."""
+
+import base64
+import binascii
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import ValidationError
+from starlette.responses import JSONResponse, Response
+
+from producers.api.access import Caller, needs
+from producers.api.bodies import idempotency_key, read_json
+from producers.api.description import JOB_BODY, RESOLUTION_BODY, problems
+from producers.api.intake import Intake
+from producers.api.models import Accepted, Filters, Page, Resolution
+from producers.api.problems import FieldProblem, Problem, of_fields
+from producers.ids import known_form
+from worker.errors import InputRefused
+from worker.hopper import Once, Order, Receipt, Wanted
+from worker.jobs import DialJob, DialResult, id_of_key
+
+PATH = "/v1/dial-jobs"
+LONGEST_WAIT_S = 30.0
+_LONGEST_LOOK = 10
+
+Enqueuer = Annotated[Caller, Depends(needs("enqueue"))]
+Reader = Annotated[Caller, Depends(needs("read"))]
+Withdrawer = Annotated[Caller, Depends(needs("enqueue", "operate"))]
+Operator = Annotated[Caller, Depends(needs("operate"))]
+
+
+class JobRoutes:
+    """
+    The routes under `/v1/dial-jobs` that are about single jobs and lists of them.
+
+    Args:
+        intake: What they share with the others.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self.router = APIRouter(tags=["dial jobs"])
+        route = self.router.add_api_route
+        route(
+            PATH,
+            self.post,
+            methods=["POST"],
+            status_code=202,
+            response_model=Accepted,
+            responses=problems(400, 403, 408, 409, 413, 415, 422),
+            openapi_extra=JOB_BODY,
+            summary="Hand in one job",
+        )
+        route(
+            PATH,
+            self.page,
+            methods=["GET"],
+            response_model=Page,
+            responses=problems(403, 422),
+            summary="List jobs",
+        )
+        one, missing = f"{PATH}/{{job_id}}", problems(403, 404, 422)
+        route(
+            one, self.get, methods=["GET"], response_model=DialResult, responses=missing, summary="Look at one job"
+        )
+        withdrawn = problems(403, 404, 409)
+        route(
+            f"{one}:cancel",
+            self.cancel,
+            methods=["POST"],
+            response_model=DialResult,
+            responses=withdrawn,
+            summary="Withdraw a job that no call was begun for",
+        )
+        route(
+            f"{one}:resolve",
+            self.resolve,
+            methods=["POST"],
+            response_model=DialResult,
+            responses=problems(400, 403, 404, 408, 409, 413, 415, 422),
+            openapi_extra=RESOLUTION_BODY,
+            summary="Say what became of a job that ended as unknown",
+        )
+
+    async def post(self, request: Request, caller: Enqueuer) -> Response:
+        """
+        Hand in one job: extension `extid` is to call `outto`.
+
+        It is kept from this answer on, and dialed when its turn comes: look at `Location`, or have the result sent
+        to you. With an `Idempotency-Key` the request may be sent again, and the answer is the same job. Without
+        it, and without a `key` in the body, each request is a new job.
+        """
+        with under_way(self._intake, request, caller) as name:
+            fields = await read_json(request, most=self._intake.settings.max_body_bytes)
+            job = self._job(fields, caller)
+            once = Once(name, _mark(job, fields), self._intake.kept_s) if name else None
+            receipt = await self._intake.put(Order(job, caller.origin, once))
+        if isinstance(receipt, InputRefused):
+            raise receipt
+        return _accepted(receipt)
+
+    async def page(self, request: Request, caller: Reader, filters: Annotated[Filters, Query()]) -> Response:
+        """
+        List jobs, the one handed in last first.
+
+        A page may hold fewer than `limit`, even none, and still have a next one. `since` and `before` are about
+        when a job was handed in. `key` finds the one job of a key.
+        """
+        if filters.key is not None:
+            return _page(await self._by_key(filters.key, caller), None, request)
+        if filters.pbx is not None and not caller.may_use(filters.pbx):
+            raise _foreign(filters.pbx)
+        everything = (*caller.pbxs, "") if caller.pbxs else ()
+        wanted = Wanted(
+            states=tuple(filters.state),
+            pbxs=(filters.pbx,) if filters.pbx is not None else everything,
+            origins=(filters.origin,) if filters.origin else (),
+            extid=filters.extid or "",
+            since=_unix(filters.since),
+            before=_unix(filters.before),
+        )
+        jobs, after = await self._intake.ask(self._newest, wanted, _below(filters.cursor), filters.limit)
+        return _page(jobs, after, request)
+
+    async def get(
+        self,
+        job_id: str,
+        caller: Reader,
+        wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for its end.")] = 0,
+    ) -> Response:
+        """Look at one job; with `wait` the answer comes when it has ended, or after so many seconds."""
+        until = time.monotonic() + wait
+        result = await self._known(job_id, caller)
+        while not result.state.is_final and (left := until - time.monotonic()) > 0:
+            await self._intake.ends.next_look(result.job_id, left)
+            result = await self._known(job_id, caller)
+        return JSONResponse(result.plain())
+
+    async def cancel(self, job_id: str, caller: Withdrawer) -> Response:
+        """Withdraw a job that no call was begun for; again it changes nothing."""
+        known = await self._known(job_id, caller)
+        hopper = self._intake.dialer.hopper.acting_as(caller.actor)
+        word, state = await self._intake.ask(hopper.cancel, known.job_id)
+        if word == "too_late":
+            raise Problem(409, f"it is too late to cancel: the job is {state}")
+        return JSONResponse((await self._known(job_id, caller)).plain())
+
+    async def resolve(self, request: Request, job_id: str, caller: Operator) -> Response:
+        """Say what became of a job that ended as unknown: `placed` (with its callid), `failed`, or `redial`."""
+        known = await self._known(job_id, caller)
+        said = _resolution(await read_json(request, most=self._intake.settings.max_body_bytes))
+        hopper = self._intake.dialer.hopper.acting_as(caller.actor)
+        word, state = await self._intake.ask(
+            hopper.resolve, known.job_id, said.verdict, callid=said.callid or "", why=said.reason
+        )
+        if word == "not_unknown":
+            raise Problem(409, f"only a job that ended as unknown can be resolved; this one is {state}")
+        if word == "expired":
+            raise Problem(409, "its expires_at has passed, so it is not dialed again; say placed or failed")
+        return JSONResponse((await self._known(job_id, caller)).plain())
+
+    def _job(self, fields: Mapping[str, Any], caller: Caller) -> DialJob:
+        if fields.get("pbx") is None and caller.only_pbx:
+            fields = {**fields, "pbx": caller.only_pbx}
+        job = self._intake.dialer.job_for(fields)
+        assert job.pbx is not None, "the door names it"
+        if not caller.may_use(job.pbx):
+            raise _foreign(job.pbx)
+        return job
+
+    async def _known(self, job_id: str, caller: Caller) -> DialResult:
+        known = known_form(job_id)
+        result = await self._intake.ask(self._intake.dialer.hopper.result, known) if known else None
+        if result is None or not caller.may_use(result.pbx):
+            raise Problem(404, "there is no such job (any more); records are kept for some days after the end")
+        return result
+
+    async def _by_key(self, key: str, caller: Caller) -> list[DialResult]:
+        result = await self._intake.ask(self._intake.dialer.hopper.result, id_of_key(key))
+        return [result] if result is not None and caller.may_use(result.pbx) else []
+
+    def _newest(self, wanted: Wanted, below: str, limit: int) -> tuple[list[DialResult], str]:
+        found: list[DialResult] = []
+        for _ in range(_LONGEST_LOOK):
+            some, below = self._intake.dialer.hopper.newest(wanted, below=below, most=limit - len(found))
+            found += some
+            if not below or len(found) >= limit:
+                break
+        return found, below
+
+
+@contextmanager
+def under_way(intake: Intake, request: Request, caller: Caller) -> Iterator[str | None]:
+    """
+    Keep a second request of one idempotency key out while the first is served.
+
+    Yields:
+        The key's name among all that are remembered; None if the request brings no key.
+
+    Raises:
+        Problem: 409, if a request with this key is being served; 400 if it cannot be one.
+    """
+    key = idempotency_key(request)
+    if key is None:
+        yield None
+        return
+    name = sha256(f"{caller.origin}\0{key}".encode()).hexdigest()
+    if name in intake.under_way:
+        detail = "Idempotency-Key: a request with this one is being served; wait for its answer"
+        errors = [FieldProblem(parameter="Idempotency-Key", detail=detail)]
+        raise Problem(409, detail, errors=errors, headers={"Retry-After": "1"})
+    intake.under_way.add(name)
+    try:
+        yield name
+    finally:
+        intake.under_way.discard(name)
+
+
+def _accepted(receipt: Receipt) -> Response:
+    href = f"{PATH}/{receipt.id}"
+    headers = {"Location": href} | ({"Idempotency-Replayed": "true"} if receipt.is_replay else {})
+    body = {"job_id": receipt.id, "state": receipt.state, "is_new": receipt.is_new, "href": href}
+    return JSONResponse(body, 202, headers)
+
+
+def _mark(job: DialJob, fields: Mapping[str, Any]) -> str:
+    """Return what tells this request from another one under its idempotency key."""
+    return job.fingerprint() + sha256(repr(fields.get("key")).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _page(jobs: list[DialResult], after: str | None, request: Request) -> Response:
+    cursor = base64.urlsafe_b64encode(after.encode()).decode().rstrip("=") if after else None
+    headers = {}
+    if cursor:
+        query = request.url.include_query_params(cursor=cursor).query
+        headers["Link"] = f'<{PATH}?{query}>; rel="next"'
+    return JSONResponse({"jobs": [job.plain() for job in jobs], "next": cursor}, headers=headers)
+
+
+def _below(cursor: str | None) -> str:
+    if not cursor:
+        return ""
+    try:
+        below = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (ValueError, binascii.Error):
+        below = ""
+    if not (below.isdigit() and len(below) <= 15):
+        detail = "cursor: is not one of ours; take `next` of the page before, or leave it out"
+        raise Problem(422, detail, errors=[FieldProblem(parameter="cursor", detail=detail)])
+    return below
+
+
+def _resolution(body: dict[str, Any]) -> Resolution:
+    try:
+        said = Resolution.model_validate(body)
+    except ValidationError as wrong:
+        raise of_fields(
+            422, [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong.errors()]
+        ) from None
+    if (said.verdict == "placed") != (said.callid is not None):
+        raise of_fields(422, ["callid: belongs to the verdict placed, and to it alone"])
+    return said
+
+
+def _foreign(pbx: str) -> Problem:
+    detail = f"pbx: this API key may not use {pbx!r}"
+    return Problem(403, detail, errors=[FieldProblem(pointer="/pbx", detail=detail)])
+
+
+def _unix(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()

@@ -1,0 +1,85 @@
+"""What the intake takes and gives, for the description of the interface and for those who read it."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from worker.jobs import PBX_NAME, DialResult, JobState
+
+
+class Accepted(BaseModel):
+    """A job that is kept: nobody has dialed yet."""
+
+    job_id: str = Field(examples=["0190f3f2-5b57-5c3e-9b3a-4f0e8c9d7a11"])
+    state: JobState = Field(description="Of the job now; waiting for a new one.", examples=["waiting"])
+    is_new: bool = Field(description="False if its key or its request came before.", examples=[True])
+    href: str = Field(examples=["/v1/dial-jobs/0190f3f2-5b57-5c3e-9b3a-4f0e8c9d7a11"])
+
+
+class Page(BaseModel):
+    """Some jobs, the one handed in last first."""
+
+    jobs: list[DialResult]
+    next: str | None = Field(
+        description="The cursor of the next page; null behind the last.", examples=["MTIzNDU"]
+    )
+
+
+class Filters(BaseModel):
+    """Which jobs are to be listed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: list[JobState] = Field(default_factory=list, max_length=len(JobState))
+    pbx: str | None = Field(None, pattern=PBX_NAME)
+    extid: str | None = Field(None, pattern=r"^[0-9]{1,10}$")
+    origin: str | None = Field(None, pattern=r"^[a-z]+:[A-Za-z0-9._-]{1,64}$", examples=["hook:pipedrive"])
+    key: str | None = Field(None, min_length=1, max_length=200)
+    since: AwareDatetime | None = None
+    before: AwareDatetime | None = None
+    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(None, max_length=40, pattern=r"^[A-Za-z0-9_-]*$")
+
+
+class Resolution(BaseModel):
+    """What a person says became of a job that ended as unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    verdict: Literal["placed", "failed", "redial"] = Field(examples=["placed"])
+    callid: str | None = Field(None, pattern=r"^[0-9A-Za-z._-]{1,64}$", examples=["1732356.77"])
+    reason: str = Field("", max_length=200, examples=["seen in the call records"])
+
+
+class PbxState(BaseModel):
+    """One PBX at a glance; counts are of jobs."""
+
+    name: str = Field(examples=["hq"])
+    waiting: int
+    later: int
+    released: int
+    open_calls: int
+    in_doubt: int
+    paused: bool = Field(description="By its own pause, or because everything is paused.")
+    breaker: Literal["closed", "open", "half-open"]
+    breaker_reason: str | None = None
+
+
+class Pbxs(BaseModel):
+    """The PBXs that the API key may use."""
+
+    pbxs: list[PbxState]
+    everything_paused: bool
+
+
+class Paused(BaseModel):
+    """What is paused now, of what the API key may use; `*` is everything."""
+
+    paused: list[str] = Field(examples=[["hq"]])
+
+
+class Health(BaseModel):
+    """Whether the intake lives, and whether it can take jobs."""
+
+    status: Literal["ok", "unavailable"]
+    detail: str | None = None

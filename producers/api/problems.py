@@ -1,0 +1,146 @@
+"""What went wrong, told as `application/problem+json` (RFC 9457), each wrong field by its JSON pointer."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from producers.masking import masked
+from worker.errors import InputRefused, KeyConflict, RequestConflict, ServiceUnreachable
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+# The problem type that the draft on rate limit headers registers.
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+_FIELD = re.compile(r"^([a-z_]{1,40}): ")
+
+
+class FieldProblem(BaseModel):
+    """One wrong field: where it is in the body, in the query or among the headers, and what would be right."""
+
+    pointer: str | None = Field(None, description="JSON pointer into the body.", examples=["/extid"])
+    parameter: str | None = Field(None, description="Name of the query parameter or header.", examples=["limit"])
+    detail: str = Field(examples=["extid: 'x1' is not right; give 1 to 10 digits"])
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457: what went wrong."""
+
+    type: str = Field("about:blank", examples=["about:blank"])
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["extid: 'x1' is not right; give 1 to 10 digits"])
+    instance: str | None = Field(None, description="The path that was asked for.", examples=["/v1/dial-jobs"])
+    errors: list[FieldProblem] = Field(default_factory=list)
+
+
+class Problem(Exception):
+    """
+    A request that cannot be served; becomes the response.
+
+    Args:
+        status: HTTP status.
+        detail: One sentence, without secret or telephone number.
+        errors: The wrong fields, if it is about fields.
+        headers: Further headers, such as `Retry-After`.
+        type: A URI that names the kind of problem.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+        type: str = "about:blank",  # noqa: A002 - RFC 9457's word
+    ) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        self.type = type
+
+    def response(self, path: str | None = None) -> Response:
+        """Return it as a response to a request for *path*."""
+        body: dict[str, Any] = {
+            "type": self.type,
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if path is not None:
+            body["instance"] = path
+        if self.errors:
+            body["errors"] = [error.model_dump(exclude_none=True) for error in self.errors]
+        return JSONResponse(body, self.status, self.headers, MEDIA_TYPE)
+
+
+def of_fields(status: int, sentences: Sequence[str]) -> Problem:
+    """Return the problem of a body whose fields are wrong, from sentences that begin with the field's name."""
+    errors = [FieldProblem(pointer=_pointer(sentence), detail=sentence) for sentence in sentences]
+    return Problem(status, "; ".join(sentences), errors=errors)
+
+
+def of_refusal(refused: InputRefused) -> Problem:
+    """Return the problem of input that was refused: 422, or 409 where its key belongs to another job."""
+    if isinstance(refused, RequestConflict):
+        errors = [FieldProblem(parameter="Idempotency-Key", detail=problem) for problem in refused.problems]
+        return Problem(422, str(refused), errors=errors)
+    return of_fields(409 if isinstance(refused, KeyConflict) else 422, refused.problems)
+
+
+def unavailable(detail: str) -> Problem:
+    """Return the problem of our own outage: nothing of the request was stored, or all of it may come again."""
+    return Problem(503, detail, headers={"Retry-After": "2"})
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """Turn an error of a route into its response; FastAPI's exception handler for all of them."""
+    problem = _problem(error)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and problem.status != HTTPStatus.SERVICE_UNAVAILABLE:
+        log.error("request_failed", error=type(error).__name__, exc_info=error)
+    return problem.response(request.scope.get("shown_path", request.url.path))
+
+
+def _problem(error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case InputRefused():
+            return of_refusal(error)
+        case ServiceUnreachable():
+            return unavailable(str(error))
+        case RequestValidationError():
+            return _of_parameters(error)
+        case HTTPException():
+            return Problem(error.status_code, _DETAILS.get(error.status_code, error.detail), headers=error.headers)
+    return Problem(500, "something went wrong here; it is in the log of the intake")
+
+
+_DETAILS = {
+    404: "there is nothing here; the description is at /openapi.json",
+    405: "this method does nothing here; the header Allow names those that do",
+}
+
+
+def _of_parameters(error: RequestValidationError) -> Problem:
+    errors = [
+        FieldProblem(parameter=str(wrong["loc"][-1]), detail=masked(f"{wrong['loc'][-1]}: {wrong['msg']}"))
+        for wrong in error.errors()
+    ]
+    return Problem(422, "; ".join(wrong.detail for wrong in errors), errors=errors)
+
+
+def _pointer(sentence: str) -> str | None:
+    found = _FIELD.match(sentence)
+    return f"/{found[1]}" if found else None
