@@ -39,6 +39,8 @@ def run(
         update={name: value for name, value in asked.items() if value is not None}
     )
     server = _Server(_config(build(dialer, {}), settings), settings)
+    # The threads that talk to Redis need Python's lock for microseconds, and would wait 5 ms for it each time.
+    sys.setswitchinterval(0.0005)
     try:
         server.run()
     except SystemExit:  # uvicorn's word for an address it cannot have
