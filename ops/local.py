@@ -26,6 +26,7 @@ from rich.table import Table
 from ops.children import Ensemble, child
 from ops.embedded_redis import EmbeddedRedis, free_port
 from ops.pbx_simulator import read_journal, rung_twice
+from producers import Dialer, apikeys
 from worker.errors import DialerError, ServiceUnreachable
 from worker.hopper import Hopper
 from worker.jobs import DialResult, JobState
@@ -45,6 +46,7 @@ _FAULTS = {
     ],
 }
 _START_S = 20.0
+_KEY_NAME = "up"
 _DEMO_S = 50.0
 
 
@@ -55,17 +57,23 @@ class Stack(Ensemble):
     Args:
         folder: Data, logs and the settings file `outdial.toml`; kept between runs of `outdial up`.
         faults: Let a few calls go wrong, as in the demo.
+        intake: Serve the HTTP intake too, with an API key made for this run.
         redis_url: A server of the user's; None starts the embedded one.
         namespace: Key prefix on that server.
     """
 
-    def __init__(self, folder: Path, *, faults: bool, redis_url: str | None, namespace: str) -> None:
+    def __init__(
+        self, folder: Path, *, faults: bool, redis_url: str | None, namespace: str, intake: bool = False
+    ) -> None:
         super().__init__()
         self.folder = folder
         self.config = folder / "outdial.toml"
         self.flower_url = ""
         self.flower_login = ("operator", secrets.token_urlsafe(9))
+        self.intake_url = ""
+        self.api_key = ""
         self._faults = faults
+        self._intake = intake
         self._redis_url = redis_url
         self._namespace = namespace
 
@@ -82,6 +90,8 @@ class Stack(Ensemble):
         self._write_settings(url, bases)
         self._run([sys.executable, "-m", "worker", "--config", str(self.config), "worker"], "workers")
         self._start_flower()
+        if self._intake:
+            self._start_intake()
 
     def _start_pbx(self, name: str) -> dict[str, str]:
         command = [sys.executable, "-m", "ops.pbx_simulator", "--port", "0", "--extensions", PBXS[name]]
@@ -91,11 +101,24 @@ class Stack(Ensemble):
             rules = self.folder / f"{name}.faults.json"
             rules.write_text(json.dumps(_FAULTS[name]))
             command += ["--faults", str(rules)]
-        process = self._run(command, f"pbx-{name}", stdout=subprocess.PIPE)
+        return self._listening(command, f"pbx-{name}", f"the simulated PBX {name}")
+
+    def _start_intake(self) -> None:
+        command = [sys.executable, "-m", "producers.cli", "--config", str(self.config), "api", "--port", "0"]
+        self.intake_url = self._listening(command, "api", "the HTTP intake")["url"]
+        dialer = Dialer.from_config(self.config)
+        for key in dialer.hopper.api_keys():  # of the runs before
+            if key.name == _KEY_NAME and not key.revoked_at:
+                dialer.hopper.revoke_key(key.id)
+        _, self.api_key = apikeys.create(dialer.hopper, dialer.settings, _KEY_NAME, scopes=apikeys.SCOPES)
+
+    def _listening(self, command: list[str], name: str, what: str) -> dict[str, str]:
+        """Start a part that says on stdout, in a line of JSON, where it listens."""
+        process = self._run(command, name, stdout=subprocess.PIPE)
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise ServiceUnreachable(f"the simulated PBX {name} did not start; see {self._log(f'pbx-{name}')}")
+            raise ServiceUnreachable(f"{what} did not start; see {self._log(name)}")
         listening: dict[str, str] = json.loads(line)
         return listening
 
@@ -277,9 +300,13 @@ def up(folder: Path, faults: bool) -> None:  # noqa: FBT001  a flag
         signal.signal(number, lambda *_: stopped.set())
     console = Console()
     try:
-        with Stack(folder.resolve(), faults=faults, redis_url=_named_redis(), namespace="outdial") as stack:
+        named = _named_redis()
+        with Stack(folder.resolve(), faults=faults, redis_url=named, namespace="outdial", intake=True) as stack:
             stack.wait_for_flower()
             user, password = stack.flower_login
+            console.print(
+                f"Dial from the browser: {stack.intake_url} with the API key {stack.api_key}", soft_wrap=True
+            )
             console.print(f"Running. Flower: {stack.flower_url} (log in as {user} with {password})")
             console.print(f"In another terminal:\n  export OUTDIAL_CONFIG={stack.config}", soft_wrap=True)
             console.print(
