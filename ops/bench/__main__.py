@@ -4,7 +4,7 @@ import statistics
 import sys
 import warnings
 
-from ops.bench import drain, pacing, putting
+from ops.bench import drain, intake, pacing, putting
 
 
 def main() -> None:
@@ -18,6 +18,15 @@ def main() -> None:
     _line("single enqueue", f"{ours:.0f}/s, {ratio:.2f} x plain apply_async", "3.00 x")
     _line("bulk import", f"{putting.import_rate():.0f}/s", "10,000/s")
     _line("waiting job", f"{putting.bytes_per_job():.0f} bytes of Redis memory", "800 bytes")
+
+    taken = [intake.single_rates() for _ in range(rounds)]
+    ours = statistics.median(pair[0] for pair in taken)
+    ratio = statistics.median(pair[0] / pair[1] for pair in taken)
+    _line("HTTP intake", f"{ours:.0f}/s in one process, {ratio:.2f} x FastAPI with apply_async", "1,500/s")
+    _line("HTTP batch", f"{intake.batch_rate():.0f} rows/s", "8,000/s")
+    even = intake.at_an_even_rate()
+    told = f"{even.p99_ms:.1f} ms p99, {even.median_ms:.1f} ms median with {intake.WAITING:,} waiting"
+    _line(f"HTTP at {intake.EVEN_RATE:.0f}/s", told, "50 ms p99")
 
     pairs = [
         (drain.outdial_rate(), drain.plain_rate(events=False), drain.plain_rate(events=True))
