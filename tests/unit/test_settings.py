@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import ConfigurationError
-from worker.settings import Settings, TimeLimits
+from worker.settings import NumberRules, Settings, TimeLimits
 
 DESIGN = """
 redis_url = "redis://127.0.0.1:6379/0"
@@ -151,3 +151,46 @@ def test_changed_credentials_change_the_mark(file: Path, monkeypatch: pytest.Mon
     first = Settings.load(file).pbx["hq"].credentials_mark()
     monkeypatch.setenv("HQ_PBX_PASSWORD", "other")
     assert Settings.load(file).pbx["hq"].credentials_mark() != first
+
+
+# --- numbers
+
+
+def with_numbers(file: Path, lines: str) -> Path:
+    file.write_text(f"{file.read_text()}[pbx.hq.numbers]\n{lines}\n")
+    return file
+
+
+def test_number_rules_are_read_with_what_a_person_would_write(file: Path) -> None:
+    assert Settings.load(file).pbx["hq"].numbers is None
+    rules = Settings.load(with_numbers(file, 'country = "gb"\noutside_line = 9\ncountries = ["GB", "ie"]')).pbx[
+        "hq"
+    ]
+    assert rules.numbers == NumberRules(country="GB", outside_line="9", countries=frozenset({"GB", "IE"}))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('country = "UK"', "pbx.hq.numbers.country: 'UK' is not a country with telephone numbers; give GB"),
+        ('country = "England"', "'England' is not a country with telephone numbers; give two letters of ISO 3166"),
+        ('countries = ["GB", "XX"]', "pbx.hq.numbers.countries: 'XX' is not a country"),
+        ("countries = []", "pbx.hq.numbers.countries: is empty"),
+        (
+            'international_prefix = "00 "',
+            "pbx.hq.numbers.international_prefix: '00 ' is not right; give up to 8 digits",
+        ),
+        ('trunk_prefix = "+"', "pbx.hq.numbers.trunk_prefix: '+' is not right; give up to 8 digits"),
+        (
+            'outside_line = "9w"',
+            "pbx.hq.numbers.outside_line: '9w' is not right; give up to 4 characters of 0-9 * #",
+        ),
+        ('write = "local"', "pbx.hq.numbers.write: Input should be 'national', 'international', 'e164' or 'keep'"),
+        ("internal_digits = -1", "pbx.hq.numbers.internal_digits: Input should be greater than or equal to 0"),
+        ('region = "GB"', "pbx.hq.numbers.region: is not a setting"),
+    ],
+)
+def test_number_rules_that_cannot_be_are_said_in_one_sentence(file: Path, line: str, said: str) -> None:
+    sentence = problems(with_numbers(file, line))
+    assert said in sentence
+    assert "\n" not in sentence
