@@ -42,6 +42,7 @@ _COMMANDS = {
     "lanes": _Entry("lanes", "Show what waits and runs on each PBX."),
     "keys": _Entry("keys", "Make, list and revoke API keys of the HTTP intake."),
     "api": _Entry("api", "Serve the HTTP intake."),
+    "number": _Entry("numbers", "See how a telephone number is understood and dialed."),
     "worker": _Entry("processes", "Run worker processes."),
     "flower": _Entry("processes", "Run Flower, the view on Celery's tasks."),
     "up": _Entry("processes", "Run everything on this machine, against a simulated PBX."),
