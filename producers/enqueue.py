@@ -14,17 +14,18 @@ import redis
 
 from producers.actor import login_name
 from producers.masking import masked
+from producers.numbers import NumberRefused, dialable
 from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
 from worker.hopper import Hopper, Order, Receipt
-from worker.jobs import DialJob, DialResult, JobState
-from worker.settings import Settings
+from worker.jobs import DialJob, DialResult, JobState, digits_given_as_int
+from worker.settings import NumberRules, Settings
 
 # Rows streamed through one `put_many`: at most so many refusals are held back to keep the order.
 BATCH = 2000
 LONGEST_LIFE_S = 366 * 86400.0
 _MOST_NAMED = 20
 
-Row = Mapping[str, Any] | DialJob | InputRefused
+Row = Mapping[str, Any] | DialJob | Order | InputRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ class Dialer:
         keys where that matters.
 
         Args:
-            rows: Fields as a mapping, or a `DialJob`; or an `InputRefused`, for a row its source found wrong,
-                which comes back as a refusal in its place.
+            rows: Fields as a mapping, or a `DialJob`; an `Order`, which is stored as it is; or an `InputRefused`,
+                for a row its source found wrong, which comes back as a refusal in its place.
             origin: Who brings them, see `worker.hopper.Order`.
 
         Raises:
@@ -192,7 +193,7 @@ class Dialer:
                 sentence += ". The job may have been stored: look before handing it in again without a key"
             raise ServiceUnreachable(sentence) from error
 
-    def job_for(self, fields: Mapping[str, Any], *, country: str | None = None) -> DialJob:  # noqa: ARG002
+    def job_for(self, fields: Mapping[str, Any], *, country: str | None = None) -> DialJob:
         """
         Return the job that outside data ask for, its PBX named and its number as that wants it; sends nothing.
 
@@ -201,15 +202,44 @@ class Dialer:
             country: Two letters, of numbers written nationally; None: that of the PBX's own rule.
 
         Raises:
-            InputRefused: With one sentence per wrong field.
+            InputRefused: With one sentence per wrong field; a `NumberRefused`, if the number is one of them.
         """
-        if fields.get("pbx") is None and (only := self._pbx_unnamed()):
-            return parsed({**fields, "pbx": only})  # half the price of a copy afterwards
-        return self._with_pbx(parsed(fields))
+        # Half the price of naming it by a copy of the job afterwards.
+        only = self._pbx_unnamed() if fields.get("pbx") is None else None
+        return self._with_pbx(self.said(fields if only is None else {**fields, "pbx": only}, country=country))
+
+    def said(self, fields: Mapping[str, Any], *, pbx: str | None = None, country: str | None = None) -> DialJob:
+        """
+        Return a job as its fields say it, but for the number, which is as the PBX wants it; sends nothing.
+
+        Args:
+            fields: Those of a `DialJob`; `outto` as people write numbers.
+            pbx: Whose rules hold if the fields name none; None: as `pbx_for` chooses.
+            country: As in `job_for`.
+
+        Raises:
+            InputRefused: As `job_for` does, but not for a PBX that there is not.
+        """
+        outto = digits_given_as_int(fields.get("outto"))
+        if not isinstance(outto, str):
+            return parsed(fields)
+        try:
+            dialed = dialable(outto, self._rules(fields.get("pbx") or pbx), country=country)
+        except NumberRefused as refused:
+            raise _also_refused(fields, refused) from None
+        return parsed(fields if dialed == outto else {**fields, "outto": dialed})
+
+    def _rules(self, pbx: object) -> NumberRules | None:
+        chosen = self.settings.pbx.get(str(pbx or self._pbx_unnamed()))
+        return chosen.numbers if chosen else None
 
     def _with_pbx(self, job: DialJob) -> DialJob:
         pbx = self.pbx_for(job.pbx)
         return job if pbx == job.pbx else job.model_copy(update={"pbx": pbx})
+
+    def _with_number(self, job: DialJob) -> DialJob:
+        dialed = dialable(job.outto, self._rules(job.pbx))
+        return job if dialed == job.outto else job.model_copy(update={"outto": dialed})
 
     def _pbx_unnamed(self) -> str | None:
         """Return the PBX of jobs that name none, if the settings leave no choice."""
@@ -217,15 +247,15 @@ class Dialer:
             return next(iter(self.settings.pbx))
         return self.settings.default_pbx
 
-    def _checked(self, row: Row) -> DialJob | InputRefused:
+    def _checked(self, row: Row, origin: str) -> Order | InputRefused:
         try:
             if isinstance(row, DialJob):
-                return self._with_pbx(row)
+                return Order(self._with_number(self._with_pbx(row)), origin)
             if isinstance(row, Mapping):
-                return self.job_for(row)
+                return Order(self.job_for(row), origin)
         except InputRefused as refused:
             return refused
-        if isinstance(row, InputRefused):
+        if isinstance(row, Order | InputRefused):
             return row
         return InputRefused([f"a row must map field names to values, not be a {type(row).__name__}"])
 
@@ -235,10 +265,10 @@ class Dialer:
 
         def orders() -> Iterator[Order]:
             for index, row in rows:
-                job = self._checked(row)
-                taken.append((index, job if isinstance(job, InputRefused) else None))
-                if isinstance(job, DialJob):
-                    yield Order(job, origin)
+                order = self._checked(row, origin)
+                taken.append((index, order if isinstance(order, InputRefused) else None))
+                if isinstance(order, Order):
+                    yield order
 
         answers = self.hopper.put_many(orders())
         with self.reaching_redis():
@@ -273,6 +303,15 @@ class Dialer:
 
 def _refusal(index: int, refused: InputRefused) -> Refusal:
     return Refusal(index, tuple(refused.problems), isinstance(refused, KeyConflict))
+
+
+def _also_refused(fields: Mapping[str, Any], refused: NumberRefused) -> NumberRefused:
+    """Return the refusal of a number together with what else is wrong."""
+    try:
+        parsed({**fields, "outto": "0"})
+    except InputRefused as others:
+        return NumberRefused([*others.problems, *refused.problems], refused.code)
+    return refused
 
 
 def parsed(fields: Mapping[str, Any]) -> DialJob:

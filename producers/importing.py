@@ -11,9 +11,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from producers.enqueue import Dialer, Refusal, Ticket, parsed
+from producers.enqueue import Dialer, Refusal, Ticket
 from producers.sources import NumberedRow, Source, csv_file, ndjson_file
 from worker.errors import InputRefused
+from worker.hopper import Order
 from worker.jobs import DialJob
 
 FileFormat = Literal["csv", "ndjson"]
@@ -104,27 +105,48 @@ def import_rows(
     """
     # Lines of rows under way, and whether we made the key: at most two batches are.
     lines: deque[tuple[int, bool]] = deque()
+    reader = _Reader(dialer, keys=keys, pbx=pbx, allowed=allowed, origin=origin)
 
-    def jobs() -> Iterator[DialJob | InputRefused]:
+    def orders() -> Iterator[Order | InputRefused]:
         for line, row in rows:
-            job = _job_of(row)
-            is_keyless = isinstance(job, DialJob) and job.key is None
-            lines.append((line, is_keyless))
-            yield completed(job) if isinstance(job, DialJob) else job
+            job = reader.said(row)
+            lines.append((line, isinstance(job, DialJob) and job.key is None))
+            yield reader.completed(job) if isinstance(job, DialJob) else job
 
-    def completed(job: DialJob) -> DialJob | InputRefused:
-        try:
-            chosen = dialer.pbx_for(job.pbx or pbx)
-        except InputRefused as refused:
-            return refused
-        if allowed and chosen not in allowed:
-            return InputRefused([f"pbx: {chosen!r} is not yours to use; choose of {', '.join(allowed)}"])
-        key = job.key or (keys.key_for(job) if keys else None)
-        return job.model_copy(update={"pbx": chosen, "key": key})
-
-    for outcome in dialer.enqueue_many(jobs(), origin=origin):
+    for outcome in dialer.enqueue_many(orders()):
         line, is_our_key = lines.popleft()
         yield line, _explained(outcome) if is_our_key else outcome
+
+
+class _Reader:
+    """Makes orders of the rows of one file; see `import_rows`."""
+
+    def __init__(
+        self, dialer: Dialer, *, keys: RowKeys | None, pbx: str | None, allowed: Collection[str], origin: str
+    ) -> None:
+        self._dialer = dialer
+        self._keys = keys
+        self._pbx = pbx
+        self._allowed = allowed
+        self._origin = origin
+
+    def said(self, row: dict[str, Any] | str) -> DialJob | InputRefused:
+        if isinstance(row, str):
+            return InputRefused([row])
+        try:
+            return self._dialer.said(row, pbx=self._pbx)
+        except InputRefused as refused:
+            return refused
+
+    def completed(self, job: DialJob) -> Order | InputRefused:
+        try:
+            chosen = self._dialer.pbx_for(job.pbx or self._pbx)
+        except InputRefused as refused:
+            return refused
+        if self._allowed and chosen not in self._allowed:
+            return InputRefused([f"pbx: {chosen!r} is not yours to use; choose of {', '.join(self._allowed)}"])
+        key = job.key or (self._keys.key_for(job) if self._keys else None)
+        return Order(job.model_copy(update={"pbx": chosen, "key": key}), self._origin)
 
 
 def open_source(path: str, file_format: FileFormat | None) -> tuple[io.TextIOWrapper, FileFormat, int | None]:
@@ -150,15 +172,6 @@ def open_source(path: str, file_format: FileFormat | None) -> tuple[io.TextIOWra
     except OSError as error:
         raise InputRefused([f"{path}: {error.strerror or 'cannot be opened'}"]) from None
     return _as_text(file), file_format or _SUFFIXES.get(Path(path).suffix.lower(), "csv"), size
-
-
-def _job_of(row: dict[str, Any] | str) -> DialJob | InputRefused:
-    if isinstance(row, str):
-        return InputRefused([row])
-    try:
-        return parsed(row)
-    except InputRefused as refused:
-        return refused
 
 
 def _content(job: DialJob) -> bytes:

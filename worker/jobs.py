@@ -78,7 +78,8 @@ class Priority(StrEnum):
 _RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
-def _digits_given_as_int(value: Any) -> Any:
+def digits_given_as_int(value: Any) -> Any:
+    """Return a number that is meant as digits as their text, and anything else as it is."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else value
 
 
@@ -110,8 +111,8 @@ class DialJob(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
 
-    extid: Annotated[str, BeforeValidator(_digits_given_as_int), Field(pattern=r"^[0-9]{1,10}$")]
-    outto: Annotated[str, BeforeValidator(_digits_given_as_int)] = Field(pattern=r"^[0-9*#+]{1,32}$", repr=False)
+    extid: Annotated[str, BeforeValidator(digits_given_as_int), Field(pattern=r"^[0-9]{1,10}$")]
+    outto: Annotated[str, BeforeValidator(digits_given_as_int)] = Field(pattern=r"^[0-9*#+]{1,32}$", repr=False)
     autoanswer: Annotated[Literal["yes", "no"], BeforeValidator(_yes_or_no)] = "no"
     pbx: Annotated[str, Field(pattern=PBX_NAME)] | None = None
     priority: Annotated[Priority, BeforeValidator(_lower)] = Priority.NORMAL

@@ -19,8 +19,8 @@ from producers import Dialer, Refusal, Ticket
 from producers.cli import cli
 from tests.conftest import pbx_settings
 from tests.integration.conftest import Run
-from worker.errors import KeyConflict
-from worker.hopper import Go, Hopper
+from worker.errors import InputRefused, KeyConflict
+from worker.hopper import Go, Hopper, Wanted
 from worker.jobs import DialJob, JobState
 
 OUTDIAL = [sys.executable, "-m", "producers.cli"]
@@ -92,7 +92,7 @@ def test_a_ticket_waits_for_the_end(dialer: Dialer, hopper: Hopper) -> None:
 
 
 def test_many_go_in_in_their_order(dialer: Dialer, hopper: Hopper) -> None:
-    answers = list(dialer.enqueue_many({"extid": 1001, "outto": n} for n in range(2345)))
+    answers = list(dialer.enqueue_many({"extid": 1001, "outto": 40000 + n} for n in range(2345)))
     assert all(isinstance(answer, Ticket) for answer in answers)
     lane = hopper.client.zrange(hopper.keys.lane("hq", "1001"), 0, -1)
     assert lane == [answer.id for answer in answers if isinstance(answer, Ticket)]
@@ -399,7 +399,7 @@ def test_a_big_import_takes_no_more_memory_than_a_small_one(config: str, tmp_pat
 
     def peak_kib(count: int) -> int:
         file = tmp_path / f"{count}.csv"
-        rows = (f"{1000 + n % 30},{n},lead {n} of {count}\n" for n in range(count))
+        rows = (f"{1000 + n % 30},4{n},lead {n} of {count}\n" for n in range(count))
         file.write_text("extid,outto,metadata.note\n" + "".join(rows))
         command = [sys.executable, "-c", code, "--config", config, "import", str(file)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
@@ -412,7 +412,7 @@ def test_a_big_import_takes_no_more_memory_than_a_small_one(config: str, tmp_pat
 
 def test_an_import_stopped_half_way_is_made_good_by_running_it_again(config: str, hopper: Hopper) -> None:
     command = [*OUTDIAL, "--config", config, "import", "-"]
-    rows = [f"1001,{n}\n" for n in range(3000)]
+    rows = [f"1001,4{n}\n" for n in range(3000)]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -442,7 +442,7 @@ def test_an_import_stopped_half_way_is_made_good_by_running_it_again(config: str
 
 
 def test_a_reader_that_goes_away_is_no_noise(config: str, dialer: Dialer, hopper: Hopper) -> None:
-    for answer in dialer.enqueue_many({"extid": 1001, "outto": n} for n in range(2000)):
+    for answer in dialer.enqueue_many({"extid": 1001, "outto": 40000 + n} for n in range(2000)):
         assert isinstance(answer, Ticket)
         hopper.cancel(answer.id)
     with subprocess.Popen(
@@ -472,3 +472,31 @@ def test_settings_may_come_from_the_environment_alone(
     monkeypatch.setenv("OUTDIAL_NAMESPACE", namespace)
     result = CliRunner().invoke(cli, ["results", "--format", "ndjson"])
     assert (result.exit_code, result.output) == (0, "")
+
+
+def test_numbers_are_dialed_as_their_pbx_wants_them_whoever_brings_them(config: str, run: Run) -> None:
+    rules = '[pbx.hq.numbers]\ncountry = "GB"\noutside_line = "9"\n'
+    Path(config).write_text(Path(config).read_text() + rules)
+    dialer = Dialer.from_config(config)
+
+    def dialed(job_id: str) -> str:
+        return dialer.hopper.record(job_id)["outto"]
+
+    written, plain = "+44 (20) 7946-0018", "902079460018"
+    assert dialed(dialer.enqueue(extid="1001", outto=written).id) == plain
+    assert dialed(run("enqueue", "1001", written).stdout.strip()) == plain
+    rows = [{"extid": "1001", "outto": "020 7946 0018"}, DialJob(extid="1001", outto="+442079460018", pbx="hq")]
+    assert [dialed(one.id) for one in dialer.enqueue_many(rows) if isinstance(one, Ticket)] == [plain, plain]
+    assert run("import", "-", "--format", "csv", stdin=f"extid,outto\n1001,{written}\n").exit_code == 0
+    assert {dialed(one.job_id) for one in dialer.hopper.newest(Wanted(), most=9)[0]} == {plain}
+    assert dialed(dialer.enqueue(extid="1001", outto="41000").id) == "41000", "an extension stays inside"
+
+
+@pytest.mark.parametrize("row", [{"outto": "999"}, {"outto": 911}, {"outto": "9 9 9"}])
+def test_no_door_takes_an_emergency_number(dialer: Dialer, row: dict[str, object]) -> None:
+    with pytest.raises(InputRefused, match="emergency"):
+        dialer.enqueue(extid="1001", **row)
+    answers = list(dialer.enqueue_many([{"extid": "x", **row}, {"extid": "1001", "outto": "41000"}]))
+    assert isinstance(answers[0], Refusal)
+    assert [problem.partition(":")[0] for problem in answers[0].problems] == ["extid", "outto"]
+    assert isinstance(answers[1], Ticket)
