@@ -108,11 +108,31 @@ class Adapter(Protocol):
     """
     One source of wishes.
 
-    Made as `Adapter(name, settings)`, with the source's name and its block of the settings.
+    Made as `Adapter(name, settings)`, with the source's name and its block of the settings. Adapters derive from
+    this class, so that `read` is the same everywhere and what may be left out has its answer.
     """
 
     name: str
     settings: SourceSettings
+
+    def check(self, delivery: Delivery) -> None:
+        """
+        Return if a delivery proves where it comes from.
+
+        Raises:
+            NotAuthentic: If it does not; no more of it was looked at than that takes.
+            BadPayload: If the proof is in the body, and that cannot be read.
+        """
+        ...
+
+    def wishes(self, delivery: Delivery) -> Sequence[Wish]:
+        """
+        Return the calls a delivery wishes for, whoever sent it; see `read`.
+
+        Raises:
+            BadPayload: If it cannot be read.
+        """
+        ...
 
     def read(self, delivery: Delivery) -> Sequence[Wish]:
         """
@@ -122,7 +142,16 @@ class Adapter(Protocol):
             NotAuthentic: If it does not prove where it comes from; nothing else of it was looked at.
             BadPayload: If it cannot be read.
         """
-        ...
+        self.check(delivery)
+        return self.wishes(delivery)
+
+    def passed_over(self, delivery: Delivery) -> Sequence[str]:  # noqa: ARG002 - for those that can tell
+        """Return one sentence for each thing in a readable delivery that is no wish, saying why; for people."""
+        return ()
+
+    def warnings(self) -> Sequence[str]:
+        """Return one sentence for each setting that works and should be thought about, its name first."""
+        return ()
 
     def answer(self, verdicts: Sequence[Verdict]) -> Answer:
         """Return what the CRM wants to hear when every wish has been stored, is there already, or was refused."""
