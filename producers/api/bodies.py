@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from producers.api.problems import Problem
-from producers.sources.json_object import NotAnObject, json_object
+from producers.sources.json_object import NotJson, json_object
 
 # A body that comes slower than this is not worth a place; a batch has this much for each of its pieces.
 WITHIN_S = 10.0
@@ -77,7 +77,7 @@ async def read_json(request: Request, *, most: int) -> dict[str, Any]:
         return json_object(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise Problem(400, "the body is not UTF-8 text; send JSON in UTF-8") from None
-    except NotAnObject as wrong:
+    except NotJson as wrong:
         raise Problem(400, f"the body {str(wrong).replace('; give one {...} per line', '')}") from None
 
 

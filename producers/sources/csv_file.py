@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from producers.sources import NumberedRow
-from producers.sources.json_object import NotAnObject, json_object
+from producers.sources.json_object import NotJson, json_object
 from producers.sources.lines import LONGEST_LINE, TOO_LONG, flaw, numbered_lines
 from worker.errors import InputRefused
 from worker.jobs import DialJob, shown
@@ -107,7 +107,7 @@ class _Table:
         if "metadata" in fields:
             try:
                 fields["metadata"] = json_object(fields["metadata"])
-            except NotAnObject as wrong:
+            except NotJson as wrong:
                 return f"metadata: {wrong}"
             if twice := entries.keys() & fields["metadata"].keys():
                 return f"metadata: {min(twice)!r} is given twice"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from producers.sources import NumberedRow
-from producers.sources.json_object import NotAnObject, json_object
+from producers.sources.json_object import NotJson, json_object
 from producers.sources.lines import TOO_LONG, flaw, numbered_lines
 
 
@@ -23,5 +23,5 @@ def read(stream: TextIO) -> Iterator[NumberedRow]:
         elif line.strip():
             try:
                 yield number, json_object(line)
-            except NotAnObject as wrong:
+            except NotJson as wrong:
                 yield number, str(wrong)
