@@ -1,0 +1,45 @@
+"""JSON bodies."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from producers.crm.base import BadPayload
+from producers.crm.bodies.charset import MAX_DEPTH, decoded
+from producers.sources.json_object import NotJson, json_value
+
+
+def json_body(raw: bytes, *, charset: str | None = None) -> Any:
+    """
+    Return the value a JSON body holds: an object, an array or anything else.
+
+    Args:
+        raw: The body.
+        charset: What the content type declares; JSON is UTF-8 (RFC 8259, section 8.1), so nothing else is taken.
+
+    Raises:
+        BadPayload: Also for names that come twice, NaN, numbers that are too large, and more than 64 levels.
+    """
+    if charset not in (None, "utf-8", "ascii"):
+        raise BadPayload("body: JSON must be UTF-8, whatever its content type says; send UTF-8")
+    try:
+        value = json_value(decoded(raw, None))
+    except NotJson as wrong:
+        raise BadPayload(f"body: {wrong}") from None
+    if _is_deep(value):
+        raise BadPayload(f"body: is nested too deeply; send at most {MAX_DEPTH} levels")
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Look level by level, for a walk down each branch would end where Python's own stack does."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return (child for child in children if isinstance(child, dict | list))
