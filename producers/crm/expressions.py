@@ -35,7 +35,7 @@ class Scope(functions.Functions):
     """
 
     def __init__(self, body: Any, delivery: Delivery | None = None) -> None:
-        self._body = body
+        self.body = body
         self._headers: Mapping[str, str] = delivery.headers if delivery else {}
         self._url = delivery.url if delivery else ""
         # Objects by id, with their names folded; kept, so that no id is given out again meanwhile.
@@ -43,7 +43,7 @@ class Scope(functions.Functions):
 
     @functions.signature()
     def _func_root(self) -> Any:
-        return self._body
+        return self.body
 
     @functions.signature({"types": ["string"]})
     def _func_header(self, name: str) -> str | None:
@@ -117,6 +117,11 @@ class Expression:
 
 
 Expr = Annotated[Expression, PlainValidator(Expression.parse)]
+
+
+def is_true(value: Any) -> bool:
+    """Return whether JMESPath calls a value true: all but null, false and what is empty."""
+    return value is not None and value is not False and value not in ("", [], {})
 
 
 def _folded(name: str) -> str:

@@ -1,0 +1,257 @@
+"""
+Any CRM that can send JSON, a form or XML: expressions in the settings say what is where in a delivery.
+
+The settings are explained in `docs/crm.md`; what they are for well-known CRMs is in `presets/`.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from producers.crm import base, presets
+from producers.crm.auth import NoProof, Proof
+from producers.crm.base import Answer, BadPayload, Delivery, Verdict, Wish
+from producers.crm.bodies import Format, body_of
+from producers.crm.calling_back import ResultSettings
+from producers.crm.expressions import Expr, Scope, is_true
+from producers.crm.templates import Tree, filled
+from producers.crm.values import number_of, text_of
+from worker.jobs import DialResult, JobState
+from worker.webhooks import Call
+
+# More would take longer than the second in which an answer must be there.
+MOST_WISHES = 500
+# With the source's name it must stay below what a job's key may have.
+LONGEST_DEDUPE = 120
+
+Exprs = Annotated[tuple[Expr, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Status = Annotated[int, Field(ge=200, le=599)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class MapSettings(_Part):
+    """What of a delivery is what of a job; several expressions for one thing are tried in order."""
+
+    outto: Exprs
+    user: Exprs = ()
+    extid: Exprs = ()
+    country: Exprs = ()
+    pbx: Exprs = ()
+    priority: Exprs = ()
+    autoanswer: Exprs = ()
+    not_before: Exprs = ()
+    expires_at: Exprs = ()
+    on_unknown: Exprs = ()
+    metadata: dict[Annotated[str, Field(min_length=1, max_length=64)], Exprs] = Field(
+        default_factory=dict, max_length=32
+    )
+
+
+class AnswerSettings(_Part):
+    """
+    Statuses by what became of a delivery's wishes, and the body, a text or a table with `{{ expressions }}`.
+
+    They are 200 unless the operator says otherwise, because CRMs repeat, or give up on hooks, for anything else.
+    Expressions see `jobs` (a list of `id`, `state`, `is_new`, `errno`, `error`).
+    """
+
+    accepted: Status = 200
+    duplicate: Status = 200
+    refused: Status = 200
+    nothing: Status = 200
+    body: Tree = Field(default_factory=lambda: {"jobs": "{{ jobs }}"}, validate_default=True)
+    media_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+(; ?charset=[a-z0-9-]+)?$")] | None = None
+
+
+class BrokenRule(_Part):
+    """A delivery for which `when` is true cannot be read, `because` of this."""
+
+    when: Expr
+    because: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Settings(base.SourceSettings):
+    """The block `[source.NAME]` of kind `generic`; see `docs/crm.md`."""
+
+    preset: str | None = None
+    format: Format | None = None
+    auth: Proof
+    split: Expr | None = None
+    when: Expr | None = None
+    unless: Exprs = ()
+    broken: tuple[BrokenRule, ...] = ()
+    map: MapSettings
+    dedupe: Exprs = ()
+    answer: AnswerSettings = Field(default_factory=AnswerSettings)
+    result: ResultSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_its_preset(cls, block: Any) -> Any:
+        name = block.get("preset") if isinstance(block, dict) else None
+        if name is None:
+            return block
+        if name not in presets.names():
+            raise ValueError(f"preset: {name!r} is none; choose one of {', '.join(presets.names())}")
+        return presets.merged(presets.preset(name), block)
+
+    @field_validator("auth", mode="before")
+    @classmethod
+    def _says_its_kind(cls, auth: Any) -> Any:
+        if isinstance(auth, dict) and "kind" not in auth:
+            raise ValueError("has no kind; give one, such as bearer, with its token_env")
+        return auth
+
+
+@dataclass(frozen=True, slots=True)
+class _PassedOver:
+    """An element of a delivery that is no wish, and why."""
+
+    reason: str
+
+
+class Adapter(base.Adapter):
+    """
+    One source of kind `generic`.
+
+    Args:
+        name: The source's.
+        settings: Its block.
+    """
+
+    settings: Settings
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        self.name = name
+        self.settings = settings
+
+    def check(self, delivery: Delivery) -> None:
+        """Return if a delivery proves where it comes from; see `base.Adapter.check`."""
+        self.settings.auth.check(delivery, lambda: body_of(delivery, self.settings.format))
+
+    def wishes(self, delivery: Delivery) -> Sequence[Wish]:
+        """Return one wish for each element that the settings do not pass over; see `base.Adapter.wishes`."""
+        return [seen for seen in self._seen(delivery) if isinstance(seen, Wish)]
+
+    def passed_over(self, delivery: Delivery) -> Sequence[str]:
+        """Return one sentence for each element that is passed over; see `base.Adapter.passed_over`."""
+        seen = self._seen(delivery)
+        if not seen:
+            return ["the delivery has no elements; see split"]
+        return [
+            f"element {number}: {one.reason}" for number, one in enumerate(seen) if isinstance(one, _PassedOver)
+        ]
+
+    def warnings(self) -> Sequence[str]:
+        """Say so where nothing proves who sends; see `base.Adapter.warnings`."""
+        if isinstance(self.settings.auth, NoProof):
+            return ["auth: is none, so whoever reaches the address can have numbers dialed; give a token"]
+        return ()
+
+    def answer(self, verdicts: Sequence[Verdict]) -> Answer:
+        """Return the answer that the settings say; see `base.Adapter.answer`."""
+        settings = self.settings.answer
+        jobs = [
+            {"id": one.job_id, "state": one.state, "is_new": one.is_new, "errno": one.errno, "error": one.error}
+            for one in verdicts
+        ]
+        content = filled(settings.body, {"jobs": jobs})
+        body = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        media_type = settings.media_type or ("application/json" if body[:1] in ("{", "[") else "text/plain")
+        return Answer(getattr(settings, _came_to(verdicts)), body.encode(), media_type)
+
+    def result_call(self, result: DialResult, *, seq: int) -> Call | None:
+        """Return the call that the block `result` says; None without one. See `base.Adapter.result_call`."""
+        return self.settings.result.call(result, seq=seq) if self.settings.result else None
+
+    def _seen(self, delivery: Delivery) -> list[Wish | _PassedOver]:
+        body = body_of(delivery, self.settings.format)
+        scope = Scope(body, delivery)
+        for rule in self.settings.broken:
+            if is_true(rule.when.of(body, scope)):
+                raise BadPayload(rule.because)
+        return [self._read(element, scope) for element in self._elements(body, scope)]
+
+    def _elements(self, body: Any, scope: Scope) -> list[Any]:
+        found = self.settings.split.of(body, scope) if self.settings.split else body
+        elements = found if isinstance(found, list) else [] if found is None else [found]
+        if len(elements) > MOST_WISHES:
+            raise BadPayload(f"body: has more than {MOST_WISHES} elements; send fewer at once")
+        return elements
+
+    def _read(self, element: Any, scope: Scope) -> Wish | _PassedOver:
+        when = self.settings.when
+        if when and not is_true(when.of(element, scope)):
+            return _PassedOver(f"when is not so: {when.text}")
+        for unless in self.settings.unless:
+            if is_true(unless.of(element, scope)):
+                return _PassedOver(f"unless is so: {unless.text}")
+        return self._wish(element, scope)
+
+    def _wish(self, element: Any, scope: Scope) -> Wish:
+        mapped = {name: self._mapped(name, element, scope) for name in _FIELDS}
+        metadata = {
+            name: text
+            for name, expressions in self.settings.map.metadata.items()
+            if (text := _first(expressions, element, scope, text_of)) is not None
+        }
+        # The body as it was read: repeated ones may be written in another order, or with other boundaries.
+        content = [mapped, metadata, scope.body]
+        outto, user, extid, country = (mapped.pop(name) for name in ("outto", "user", "extid", "country"))
+        return Wish(
+            dedupe=self._dedupe(element, scope) or f"body-{_digest(json.dumps(content, sort_keys=True))}",
+            outto=outto or "",
+            user=user,
+            extid=extid,
+            country=_two_letters(country),
+            metadata=metadata,
+            fields={name: value for name, value in mapped.items() if value is not None},
+        )
+
+    def _mapped(self, name: str, element: Any, scope: Scope) -> str | None:
+        read = number_of if name == "outto" else text_of
+        return _first(getattr(self.settings.map, name), element, scope, read)
+
+    def _dedupe(self, element: Any, scope: Scope) -> str | None:
+        """Return the values of all expressions of `dedupe` together; None if one of them has none."""
+        parts = [text_of(expression.of(element, scope)) for expression in self.settings.dedupe]
+        if not parts or None in parts:
+            return None
+        # Written so that ("a", "b:c") is not ("a:b", "c").
+        whole = json.dumps(parts, ensure_ascii=False) if len(parts) > 1 else str(parts[0])
+        is_plain = len(whole) <= LONGEST_DEDUPE and whole.isprintable()
+        return whole if is_plain else f"sha256-{_digest(whole)}"
+
+
+_FIELDS = tuple(name for name in MapSettings.model_fields if name != "metadata")
+
+
+def _first(expressions: tuple[Expr, ...], element: Any, scope: Scope, read: Any) -> str | None:
+    texts = (read(expression.of(element, scope)) for expression in expressions)
+    return next((text for text in texts if text is not None), None)
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def _two_letters(country: str | None) -> str | None:
+    """A country's name is of no use, and the source's own country better than an error."""
+    is_code = country is not None and len(country) == 2 and country.isascii() and country.isalpha()
+    return country.upper() if country and is_code else None
+
+
+def _came_to(verdicts: Sequence[Verdict]) -> Literal["accepted", "duplicate", "refused", "nothing"]:
+    if not verdicts:
+        return "nothing"
+    if all(one.state is JobState.REFUSED for one in verdicts):
+        return "refused"
+    taken = [one for one in verdicts if one.state is not JobState.REFUSED]
+    return "accepted" if any(one.is_new for one in taken) else "duplicate"
