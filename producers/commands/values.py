@@ -73,6 +73,21 @@ class EntryValue(click.ParamType[tuple[str, str]]):
         return name, text
 
 
+class HeaderValue(click.ParamType[tuple[str, str]]):
+    """One header of a request: 'Name: value'."""
+
+    name = "'NAME: VALUE'"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Return name and value; what is wrong is not shown, for it may hold a token."""
+        if isinstance(value, tuple):
+            return value
+        name, colon, text = str(value).partition(":")
+        if not (name and colon and name.isascii() and name.isprintable() and " " not in name):
+            self.fail("a header is not right; give 'Name: value'", param, ctx)
+        return name, text.strip()
+
+
 class CallidValue(click.ParamType[str]):
     """A PBX's id of a call: 1 to 64 printable characters without spaces."""
 
@@ -107,3 +122,4 @@ NAME = NameValue()
 SECONDS = SecondsValue()
 SINCE = SinceValue()
 ENTRY = EntryValue()
+HEADER = HeaderValue()

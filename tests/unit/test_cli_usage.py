@@ -32,6 +32,7 @@ COMMANDS = [
     "pause",
     "resume",
     "lanes",
+    "crm",
     "worker",
     "flower",
     "up",
