@@ -180,6 +180,8 @@ class Adapter(base.Adapter):
         return [self._read(element, scope) for element in self._elements(body, scope)]
 
     def _elements(self, body: Any, scope: Scope) -> list[Any]:
+        if not isinstance(body, dict | list):
+            raise BadPayload("body: holds a single value; send an object or an array of them")
         found = self.settings.split.of(body, scope) if self.settings.split else body
         elements = found if isinstance(found, list) else [] if found is None else [found]
         if len(elements) > MOST_WISHES:
@@ -224,8 +226,9 @@ class Adapter(base.Adapter):
         parts = [text_of(expression.of(element, scope)) for expression in self.settings.dedupe]
         if not parts or None in parts:
             return None
+        *first, last = (str(part) for part in parts)
         # Written so that ("a", "b:c") is not ("a:b", "c").
-        whole = json.dumps(parts, ensure_ascii=False) if len(parts) > 1 else str(parts[0])
+        whole = ":".join([*(part.replace("%", "%25").replace(":", "%3A") for part in first), last])
         is_plain = len(whole) <= LONGEST_DEDUPE and whole.isprintable()
         return whole if is_plain else f"sha256-{_digest(whole)}"
 
@@ -239,7 +242,7 @@ def _first(expressions: tuple[Expr, ...], element: Any, scope: Scope, read: Any)
 
 
 def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _two_letters(country: str | None) -> str | None:

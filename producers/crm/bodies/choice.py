@@ -3,7 +3,7 @@
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from producers.crm.base import Delivery
+from producers.crm.base import BadPayload, Delivery
 from producers.crm.bodies.charset import declared_charset
 from producers.crm.bodies.forms import form_body, multipart_body
 from producers.crm.bodies.json_text import json_body
@@ -16,7 +16,7 @@ _FIRST_BYTES: dict[bytes, Format] = {b"{": "json", b"[": "json", b"<": "xml"}
 
 def body_of(delivery: Delivery, form: Format | None = None) -> Any:
     """
-    Return what a delivery's body holds; that of an empty one is the query of its URL.
+    Return what a delivery's body holds; that of an empty one is the query of its URL, where it may be a form.
 
     Args:
         delivery: As it came.
@@ -26,14 +26,21 @@ def body_of(delivery: Delivery, form: Format | None = None) -> Any:
     Raises:
         BadPayload: If it cannot be read so.
     """
-    if not delivery.body.strip():
-        return form_body(urlsplit(delivery.url).query.encode())
+    if form in (None, "form") and not delivery.body.strip():
+        return _query(delivery)
     content_type = delivery.headers.get("content-type", "")
     chosen = form or _said(content_type) or _looks_like(delivery.body)
     if chosen == "form" and "multipart/" in content_type.lower():
         return multipart_body(delivery.body, content_type)
     readers = {"json": json_body, "form": form_body, "xml": xml_body}
     return readers[chosen](delivery.body, charset=declared_charset(delivery.headers))
+
+
+def _query(delivery: Delivery) -> dict[str, Any]:
+    query = urlsplit(delivery.url).query
+    if not query:
+        raise BadPayload("body: is empty; send JSON, a form or XML")
+    return form_body(query.encode("utf-8", "surrogateescape"))
 
 
 def _said(content_type: str) -> Format | None:
