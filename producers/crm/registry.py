@@ -73,7 +73,10 @@ def _is_kind(name: str) -> bool:
 
 
 def _sentence(name: str, problem: Any) -> str:
-    where = ".".join(("source", name, *(str(step) for step in problem["loc"] if step != "[key]")))
+    steps = [str(step) for step in problem["loc"] if step != "[key]"]
+    if steps[:1] == ["auth"] and len(steps) > 2:
+        del steps[1]  # pydantic puts its kind there, which is no setting above this one
+    where = ".".join(("source", name, *steps))
     if problem["type"] == "missing":
         return f"{where}: is missing; set it in the settings file, a secret by ..._env or ..._file"
     if problem["type"] == "extra_forbidden":
