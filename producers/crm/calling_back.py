@@ -13,7 +13,7 @@ from producers.crm.templates import Text, Tree, filled
 from worker.jobs import DialResult, JobState
 from worker.webhooks import Call
 
-_HOST = re.compile(r"https?://[^/?#@\s{}]+")
+_HOST = re.compile(r"https?://[^/?#@\s{}]+[/?]")
 _MEDIA_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
@@ -39,9 +39,8 @@ class ResultSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _names_its_host(cls, url: Text) -> Text:
-        host = _HOST.match(url.head)
-        # Else what stands behind the host's name could make it another one.
-        if not host or not (url.is_constant or url.head[host.end() :][:1] in ("/", "?")):
+        # An end of the host's name is wanted, else what is put in behind it could make it another one.
+        if not _HOST.match(url.head if not url.is_constant else url.head + "/"):
             raise ValueError("must begin with https://HOST/ as it is, before any expression")
         return url
 
