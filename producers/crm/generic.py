@@ -5,8 +5,9 @@ The settings are explained in `docs/crm.md`; what they are for well-known CRMs i
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ MOST_WISHES = 500
 LONGEST_DEDUPE = 120
 
 Exprs = Annotated[tuple[Expr, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Mark = Callable[[], str]
 Status = Annotated[int, Field(ge=200, le=599)]
 
 
@@ -177,38 +179,40 @@ class Adapter(base.Adapter):
         for rule in self.settings.broken:
             if is_true(rule.when.of(body, scope)):
                 raise BadPayload(rule.because)
-        return [self._read(element, scope) for element in self._elements(body, scope)]
+        # Made once for all elements, if at all: the body as it was read, for a repeated one may be written in
+        # another order, or with other boundaries.
+        mark = cache(lambda: _digest(json.dumps(body, sort_keys=True)))
+        return [self._read(element, scope, mark) for element in self._elements(body, scope)]
 
     def _elements(self, body: Any, scope: Scope) -> list[Any]:
         if not isinstance(body, dict | list):
             raise BadPayload("body: holds a single value; send an object or an array of them")
         found = self.settings.split.of(body, scope) if self.settings.split else body
-        elements = found if isinstance(found, list) else [] if found is None else [found]
+        elements = found if isinstance(found, list) else [] if found in (None, False, "") else [found]
         if len(elements) > MOST_WISHES:
             raise BadPayload(f"body: has more than {MOST_WISHES} elements; send fewer at once")
         return elements
 
-    def _read(self, element: Any, scope: Scope) -> Wish | _PassedOver:
+    def _read(self, element: Any, scope: Scope, mark: Mark) -> Wish | _PassedOver:
         when = self.settings.when
         if when and not is_true(when.of(element, scope)):
             return _PassedOver(f"when is not so: {when.text}")
         for unless in self.settings.unless:
             if is_true(unless.of(element, scope)):
                 return _PassedOver(f"unless is so: {unless.text}")
-        return self._wish(element, scope)
+        return self._wish(element, scope, mark)
 
-    def _wish(self, element: Any, scope: Scope) -> Wish:
+    def _wish(self, element: Any, scope: Scope, mark: Mark) -> Wish:
         mapped = {name: self._mapped(name, element, scope) for name in _FIELDS}
         metadata = {
             name: text
             for name, expressions in self.settings.map.metadata.items()
             if (text := _first(expressions, element, scope, text_of)) is not None
         }
-        # The body as it was read: repeated ones may be written in another order, or with other boundaries.
-        content = [mapped, metadata, scope.body]
+        content = dict(mapped)
         outto, user, extid, country = (mapped.pop(name) for name in ("outto", "user", "extid", "country"))
         return Wish(
-            dedupe=self._dedupe(element, scope) or f"body-{_digest(json.dumps(content, sort_keys=True))}",
+            dedupe=self._dedupe(element, scope) or _dedupe_of_content([content, metadata, mark()]),
             outto=outto or "",
             user=user,
             extid=extid,
@@ -239,6 +243,10 @@ _FIELDS = tuple(name for name in MapSettings.model_fields if name != "metadata")
 def _first(expressions: tuple[Expr, ...], element: Any, scope: Scope, read: Any) -> str | None:
     texts = (read(expression.of(element, scope)) for expression in expressions)
     return next((text for text in texts if text is not None), None)
+
+
+def _dedupe_of_content(content: Any) -> str:
+    return f"body-{_digest(json.dumps(content, sort_keys=True))}"
 
 
 def _digest(text: str) -> str:
