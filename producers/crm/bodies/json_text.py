@@ -7,6 +7,9 @@ from producers.crm.base import BadPayload
 from producers.crm.bodies.charset import MAX_DEPTH, decoded
 from producers.sources.json_object import NotJson, json_value
 
+# What 500 records of 100 come to; hundreds of thousands fit into a body, and keep Python busy collecting garbage.
+MAX_TABLES = 50_000
+
 
 def json_body(raw: bytes, *, charset: str | None = None) -> Any:
     """
@@ -17,7 +20,8 @@ def json_body(raw: bytes, *, charset: str | None = None) -> Any:
         charset: What the content type declares; JSON is UTF-8 (RFC 8259, section 8.1), so nothing else is taken.
 
     Raises:
-        BadPayload: Also for names that come twice, NaN, numbers that are too large, and more than 64 levels.
+        BadPayload: Also for names that come twice, NaN, numbers that are too large, more than 64 levels, and more
+            than 50,000 objects and arrays.
     """
     if charset not in (None, "utf-8", "ascii"):
         raise BadPayload("body: JSON must be UTF-8, whatever its content type says; send UTF-8")
@@ -25,19 +29,21 @@ def json_body(raw: bytes, *, charset: str | None = None) -> Any:
         value = json_value(decoded(raw, None))
     except NotJson as wrong:
         raise BadPayload(f"body: {wrong}") from None
-    if _is_deep(value):
-        raise BadPayload(f"body: is nested too deeply; send at most {MAX_DEPTH} levels")
+    _check_shape(value)
     return value
 
 
-def _is_deep(value: Any) -> bool:
+def _check_shape(value: Any) -> None:
     """Look level by level, for a walk down each branch would end where Python's own stack does."""
-    level = [value]
+    level, count = [value], 1
     for _ in range(MAX_DEPTH + 1):
         level = [child for parent in level for child in _children(parent)]
+        count += len(level)
         if not level:
-            return False
-    return True
+            return
+        if count > MAX_TABLES:
+            raise BadPayload(f"body: has too many objects and arrays; send at most {MAX_TABLES:,}")
+    raise BadPayload(f"body: is nested too deeply; send at most {MAX_DEPTH} levels")
 
 
 def _children(value: Any) -> Iterable[Any]:

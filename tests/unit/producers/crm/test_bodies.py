@@ -95,6 +95,7 @@ HOSTILE: list[tuple[Callable[..., Any], bytes, str]] = [
     (json_body, b'{"a": "\\ud800"}', "surrogate"),
     (json_body, b'{"a": 1} x', "not JSON"),
     (json_body, b"", "not JSON"),
+    (json_body, b"[" + b"[]," * 60_000 + b"[]]", "too many objects"),
     (json_body, b" " * (MAX_BYTES + 1), "at most"),
     (form_body, b"a" + b"[0]" * 100_000 + b"=1", "brackets"),
     (form_body, b"a" + b"[0]" * 17 + b"=1", "nested too deeply"),
