@@ -9,19 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from producers.crm import base, presets
+from producers.crm.answering import AnswerSettings
 from producers.crm.auth import NoProof, Proof
 from producers.crm.base import Answer, BadPayload, Delivery, Verdict, Wish
 from producers.crm.bodies import Format, body_of
 from producers.crm.calling_back import ResultSettings
 from producers.crm.expressions import Expr, Scope, is_true
-from producers.crm.templates import Tree, filled
 from producers.crm.values import number_of, text_of
-from worker.jobs import DialResult, JobState
+from worker.jobs import DialResult
 from worker.webhooks import Call
 
 # More would take longer than the second in which an answer must be there.
@@ -31,7 +31,6 @@ LONGEST_DEDUPE = 120
 
 Exprs = Annotated[tuple[Expr, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 Mark = Callable[[], str]
-Status = Annotated[int, Field(ge=200, le=599)]
 
 
 class _Part(BaseModel):
@@ -54,22 +53,6 @@ class MapSettings(_Part):
     metadata: dict[Annotated[str, Field(min_length=1, max_length=64)], Exprs] = Field(
         default_factory=dict, max_length=32
     )
-
-
-class AnswerSettings(_Part):
-    """
-    Statuses by what became of a delivery's wishes, and the body, a text or a table with `{{ expressions }}`.
-
-    They are 200 unless the operator says otherwise, because CRMs repeat, or give up on hooks, for anything else.
-    Expressions see `jobs` (a list of `id`, `state`, `is_new`, `errno`, `error`).
-    """
-
-    accepted: Status = 200
-    duplicate: Status = 200
-    refused: Status = 200
-    nothing: Status = 200
-    body: Tree = Field(default_factory=lambda: {"jobs": "{{ jobs }}"}, validate_default=True)
-    media_type: Annotated[str, Field(pattern=r"^[a-z]+/[a-z0-9.+-]+(; ?charset=[a-z0-9-]+)?$")] | None = None
 
 
 class BrokenRule(_Part):
@@ -159,15 +142,7 @@ class Adapter(base.Adapter):
 
     def answer(self, verdicts: Sequence[Verdict]) -> Answer:
         """Return the answer that the settings say; see `base.Adapter.answer`."""
-        settings = self.settings.answer
-        jobs = [
-            {"id": one.job_id, "state": one.state, "is_new": one.is_new, "errno": one.errno, "error": one.error}
-            for one in verdicts
-        ]
-        content = filled(settings.body, {"jobs": jobs})
-        body = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-        media_type = settings.media_type or ("application/json" if body[:1] in ("{", "[") else "text/plain")
-        return Answer(getattr(settings, _came_to(verdicts)), body.encode(), media_type)
+        return self.settings.answer.answer(verdicts)
 
     def result_call(self, result: DialResult, *, seq: int) -> Call | None:
         """Return the call that the block `result` says; None without one. See `base.Adapter.result_call`."""
@@ -257,12 +232,3 @@ def _two_letters(country: str | None) -> str | None:
     """A country's name is of no use, and the source's own country better than an error."""
     is_code = country is not None and len(country) == 2 and country.isascii() and country.isalpha()
     return country.upper() if country and is_code else None
-
-
-def _came_to(verdicts: Sequence[Verdict]) -> Literal["accepted", "duplicate", "refused", "nothing"]:
-    if not verdicts:
-        return "nothing"
-    if all(one.state is JobState.REFUSED for one in verdicts):
-        return "refused"
-    taken = [one for one in verdicts if one.state is not JobState.REFUSED]
-    return "accepted" if any(one.is_new for one in taken) else "duplicate"

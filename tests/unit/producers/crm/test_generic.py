@@ -117,6 +117,7 @@ def test_the_answer_names_the_jobs_unless_the_settings_say_another() -> None:
     assert json.loads(source(answer={"body": {"id": "{{ jobs[0].id }}"}}).answer([ACCEPTED]).body) == {"id": "a"}
     fixed = source(answer={"body": "<ok/>", "media_type": "text/xml"}).answer([])
     assert (fixed.body, fixed.media_type) == (b"<ok/>", "text/xml")
+    assert source(answer={"nothing": 204}).answer([]).body == b""
     assert source(answer={"body": "{}"}).answer([]).media_type == "application/json"
     assert source(answer={"body": "taken"}).answer([]).media_type == "text/plain"
 
