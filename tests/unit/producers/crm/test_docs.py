@@ -14,12 +14,19 @@ DOCS = Path(__file__).parents[4] / "docs"
 TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 
 
+def made_up(name: str) -> str:
+    return "https://crm.example/rest/1/made-up/" if "url" in name else "made-up-secret-of-at-least-32-characters"
+
+
 def resolved(table: dict[str, Any]) -> dict[str, Any]:
     """The table as the settings give it, with its secrets."""
     plain: dict[str, Any] = {}
     for name, value in table.items():
         secret = name.removesuffix("_env").removesuffix("_file")
-        plain[secret] = resolved(value) if isinstance(value, dict) else value
+        if secret != name:
+            plain[secret] = made_up(secret)
+        else:
+            plain[name] = resolved(value) if isinstance(value, dict) else value
     return plain
 
 
