@@ -23,6 +23,7 @@ public_url = "https://outdial.example"
 [source.odoo]
 kind = "generic"
 preset = "odoo"
+country = "US"
 extensions = { 2 = "1002" }
 priority = "urgent"
 expires_in_s = 600
