@@ -1,10 +1,12 @@
 """How CRMs write telephone numbers, users and ids, made into plain text."""
 
+import re
 from typing import Any
 
 # No number is so long, nor anything that names a person or a record.
 LONGEST_TEXT = 500
 
+_COUNTRY = re.compile("[A-Za-z]{2}")
 _NUMBER_NAMES = ("value", "number", "phone", "phone_number", "phoneNumber", "raw", "Value", "#text")
 _ID_NAMES = ("id", "Id", "ID", "value", "Value", "name", "#text")
 
@@ -39,6 +41,12 @@ def text_of(value: Any) -> str | None:
         is_reference = len(value) == 2 and isinstance(value[0], int) and isinstance(value[1], str)
         return text_of(value[0]) if len(value) == 1 or is_reference else None
     return "true" if value is True else _scalar(value)
+
+
+def country_of(value: Any) -> str | None:
+    """Return a country code of two letters in capitals; None for all else, for a country's name is of no use."""
+    text = text_of(value)
+    return text.upper() if text and _COUNTRY.fullmatch(text) else None
 
 
 def _scalar(value: Any) -> str | None:
