@@ -20,7 +20,7 @@ from producers.crm.base import Answer, BadPayload, Delivery, Verdict, Wish
 from producers.crm.bodies import Format, body_of
 from producers.crm.calling_back import ResultSettings
 from producers.crm.expressions import Expr, Scope, is_true
-from producers.crm.values import number_of, text_of
+from producers.crm.values import country_of, number_of, text_of
 from worker.jobs import DialResult
 from worker.webhooks import Call
 
@@ -191,7 +191,7 @@ class Adapter(base.Adapter):
             outto=outto or "",
             user=user,
             extid=extid,
-            country=_two_letters(country),
+            country=country_of(country),
             metadata=metadata,
             fields={name: value for name, value in mapped.items() if value is not None},
         )
@@ -226,9 +226,3 @@ def _dedupe_of_content(content: Any) -> str:
 
 def _digest(text: str) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _two_letters(country: str | None) -> str | None:
-    """A country's name is of no use, and the source's own country better than an error."""
-    is_code = country is not None and len(country) == 2 and country.isascii() and country.isalpha()
-    return country.upper() if country and is_code else None
