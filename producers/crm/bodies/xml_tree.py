@@ -26,6 +26,8 @@ def xml_body(raw: bytes, *, charset: str | None = None) -> dict[str, Any]:
         BadPayload: Also for any DOCTYPE, more than 64 levels, and more than 20,000 elements and attributes.
     """
     checked_size(raw)
+    # Blank lines before the declaration are wrong and common: templates and copied examples have them.
+    raw = raw.lstrip(b" \t\r\n")
     try:
         # Looked at before anything is built, so that what is built is small.
         _Shape(charset).look_at(raw)

@@ -50,6 +50,11 @@ def test_prefixes_are_free() -> None:
     assert SALESFORCE.read(fixture("salesforce/other-prefixes")) == SALESFORCE.read(fixture("salesforce/one"))
 
 
+def test_a_message_may_begin_with_blank_lines() -> None:
+    whole = fixture("salesforce/one")
+    assert SALESFORCE.read(replace(whole, body=b"\r\n\n" + whole.body)) == SALESFORCE.read(whole)
+
+
 def test_a_record_without_a_number_is_a_wish_that_can_be_refused() -> None:
     (wish,) = adapter(number_fields=["Fax"]).wishes(fixture("salesforce/one"))
     assert wish.outto == ""
