@@ -4,13 +4,18 @@ import json
 import sys
 from pathlib import Path
 
+import structlog
 import uvicorn
 
 from producers.api.app import build
+from producers.crm import Adapter
+from producers.crm.registry import adapters
 from producers.enqueue import Dialer
 from worker.errors import ServiceUnreachable
 from worker.logs import set_up
 from worker.settings import ApiSettings
+
+log = structlog.get_logger()
 
 _STOP_WITHIN_S = 10
 
@@ -38,7 +43,7 @@ def run(
     settings = dialer.settings.api.model_copy(
         update={name: value for name, value in asked.items() if value is not None}
     )
-    server = _Server(_config(build(dialer, {}), settings), settings)
+    server = _Server(_config(build(dialer, _sources(dialer)), settings), settings)
     # The threads that talk to Redis need Python's lock for microseconds, and would wait 5 ms for it each time.
     sys.setswitchinterval(0.0005)
     try:
@@ -46,6 +51,14 @@ def run(
     except SystemExit:  # uvicorn's word for an address it cannot have
         where = f"{settings.address}:{settings.port}"
         raise ServiceUnreachable(f"the intake cannot listen on {where}; is the port taken?") from None
+
+
+def _sources(dialer: Dialer) -> dict[str, Adapter]:
+    made = adapters(dialer.settings.source)
+    for source in made.values():
+        for warning in source.warnings():
+            log.warning("source_warning", source=source.name, warning=warning)
+    return made
 
 
 def _config(app: object, settings: ApiSettings) -> uvicorn.Config:
