@@ -14,7 +14,7 @@ from producers.commands import config_option
 from producers.commands.door import with_dialer
 from producers.commands.values import HEADER
 from producers.crm import Adapter, BadPayload, Delivery, NotAuthentic, presets
-from producers.crm.bodies import MAX_BYTES
+from producers.crm.parts.bodies import MAX_BYTES
 from producers.crm.registry import adapter, adapters, kinds
 from producers.enqueue import Dialer
 from producers.hooks import Planned, plan

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from producers.crm import base
-from producers.crm.auth import is_same
 from producers.crm.base import Answer, BadPayload, Delivery, NotAuthentic, SourceSettings, Verdict, Wish
-from producers.crm.bodies import body_of
-from producers.crm.tables import table_of, without_gaps
-from producers.crm.values import text_of
+from producers.crm.parts.auth import is_same
+from producers.crm.parts.bodies import body_of
+from producers.crm.parts.tables import table_of, without_gaps
+from producers.crm.parts.values import text_of
 from producers.masking import masked
 from worker.jobs import DialResult, JobState, Priority
 from worker.webhooks import Call

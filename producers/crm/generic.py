@@ -14,13 +14,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from producers.crm import base, presets
-from producers.crm.answering import AnswerSettings
-from producers.crm.auth import NoProof, Proof
 from producers.crm.base import Answer, BadPayload, Delivery, Verdict, Wish
-from producers.crm.bodies import Format, body_of
-from producers.crm.calling_back import ResultSettings
-from producers.crm.expressions import Expr, Scope, is_true
-from producers.crm.values import country_of, number_of, text_of
+from producers.crm.parts.answering import AnswerSettings
+from producers.crm.parts.auth import NoProof, Proof
+from producers.crm.parts.bodies import Format, body_of
+from producers.crm.parts.calling_back import ResultSettings
+from producers.crm.parts.expressions import Expr, Scope, is_true
+from producers.crm.parts.values import country_of, number_of, text_of
 from worker.jobs import DialResult
 from worker.webhooks import Call
 

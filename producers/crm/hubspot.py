@@ -17,10 +17,10 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model
 
 from producers.crm import base
 from producers.crm.base import Answer, BadPayload, Delivery, SourceSettings, Verdict, Wish
-from producers.crm.bodies import body_of
-from producers.crm.hubspot_signatures import check_signature
-from producers.crm.tables import check_metadata, table_of, without_gaps
-from producers.crm.values import country_of, number_of, text_of
+from producers.crm.parts.bodies import body_of
+from producers.crm.parts.hubspot_signatures import check_signature
+from producers.crm.parts.tables import check_metadata, table_of, without_gaps
+from producers.crm.parts.values import country_of, number_of, text_of
 from producers.masking import masked
 from worker.jobs import DialResult, JobState
 from worker.webhooks import Call

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from producers.crm import base
-from producers.crm.auth import is_same
 from producers.crm.base import Answer, BadPayload, Delivery, NotAuthentic, SourceSettings, Verdict, Wish
-from producers.crm.bodies import body_of
-from producers.crm.tables import check_metadata, table_of, without_gaps
-from producers.crm.values import country_of, number_of, text_of
+from producers.crm.parts.auth import is_same
+from producers.crm.parts.bodies import body_of
+from producers.crm.parts.tables import check_metadata, table_of, without_gaps
+from producers.crm.parts.values import country_of, number_of, text_of
 from worker.jobs import DialResult
 from worker.webhooks import Call
 

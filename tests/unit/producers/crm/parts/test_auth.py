@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from producers.crm.auth import Proof
 from producers.crm.base import BadPayload, Delivery, NotAuthentic
+from producers.crm.parts.auth import Proof
 
 SECRET = "made-up-secret"
 BODY = b'{"token": "made-up-secret", "a": "\xc3\xa9"}'

@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from producers.crm.base import Delivery, NotAuthentic
-from producers.crm.hubspot_signatures import check_signature
+from producers.crm.parts.hubspot_signatures import check_signature
 
 SECRET = b"yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy"
 URL = "https://www.example.com/webhook_uri"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.crm.base import BadPayload, Delivery
-from producers.crm.bodies import MAX_BYTES, MAX_DEPTH, Format, body_of, form_body, json_body, xml_body
+from producers.crm.parts.bodies import MAX_BYTES, MAX_DEPTH, Format, body_of, form_body, json_body, xml_body
 
 MULTIPART = (
     b'--b\r\nContent-Disposition: form-data; name="phone"\r\n\r\n+12025550143\r\n'

@@ -5,10 +5,10 @@ Whatever comes, reading it takes little time and memory: every form has its limi
 mean two things, is a `BadPayload`. A file for each form.
 """
 
-from producers.crm.bodies.charset import MAX_BYTES, MAX_DEPTH
-from producers.crm.bodies.choice import Format, body_of
-from producers.crm.bodies.forms import form_body
-from producers.crm.bodies.json_text import json_body
-from producers.crm.bodies.xml_tree import xml_body
+from producers.crm.parts.bodies.charset import MAX_BYTES, MAX_DEPTH
+from producers.crm.parts.bodies.choice import Format, body_of
+from producers.crm.parts.bodies.forms import form_body
+from producers.crm.parts.bodies.json_text import json_body
+from producers.crm.parts.bodies.xml_tree import xml_body
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "Format", "body_of", "form_body", "json_body", "xml_body"]

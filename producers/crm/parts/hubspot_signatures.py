@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from hashlib import sha256
 
-from producers.crm.auth import is_same
 from producers.crm.base import Delivery, NotAuthentic
+from producers.crm.parts.auth import is_same
 
 # HubSpot's own limit of age; a clock ahead of ours gets the same.
 _WINDOW_S = 300.0

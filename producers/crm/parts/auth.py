@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from producers.crm.base import Delivery, NotAuthentic
-from producers.crm.expressions import Expr, Scope
-from producers.crm.values import text_of
+from producers.crm.parts.expressions import Expr, Scope
+from producers.crm.parts.values import text_of
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]  # a token, RFC 9110, 5.6.2

@@ -4,10 +4,10 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from producers.crm.base import BadPayload, Delivery
-from producers.crm.bodies.charset import declared_charset
-from producers.crm.bodies.forms import form_body, multipart_body
-from producers.crm.bodies.json_text import json_body
-from producers.crm.bodies.xml_tree import xml_body
+from producers.crm.parts.bodies.charset import declared_charset
+from producers.crm.parts.bodies.forms import form_body, multipart_body
+from producers.crm.parts.bodies.json_text import json_body
+from producers.crm.parts.bodies.xml_tree import xml_body
 
 Format = Literal["json", "form", "xml"]
 

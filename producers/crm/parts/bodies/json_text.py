@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from producers.crm.base import BadPayload
-from producers.crm.bodies.charset import MAX_DEPTH, decoded
+from producers.crm.parts.bodies.charset import MAX_DEPTH, decoded
 from producers.sources.json_object import NotJson, json_value
 
 # What 500 records of 100 come to; hundreds of thousands fit into a body, and keep Python busy collecting garbage.

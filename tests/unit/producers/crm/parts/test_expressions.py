@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.crm.base import Delivery
-from producers.crm.expressions import LONGEST_EXPRESSION, Expression, Scope, is_true
-from producers.crm.values import number_of, text_of
+from producers.crm.parts.expressions import LONGEST_EXPRESSION, Expression, Scope, is_true
+from producers.crm.parts.values import number_of, text_of
 
 DELIVERY = Delivery("POST", "https://outdial.example/hooks/x?code=7&code=8", {"x-user": "77"}, b"")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from producers.crm.base import Answer, Verdict
-from producers.crm.templates import Tree, filled
+from producers.crm.parts.templates import Tree, filled
 from worker.jobs import JobState
 
 Status = Annotated[int, Field(ge=200, le=599)]

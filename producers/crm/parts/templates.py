@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import PlainValidator
 
-from producers.crm.expressions import Expression, Scope
+from producers.crm.parts.expressions import Expression, Scope
 
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _NOT_FOR_HEADERS = re.compile(r"[^\x20-\x7e]+")

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from producers.crm.auth import HeaderName
-from producers.crm.expressions import Expr, Scope, is_true
-from producers.crm.templates import Text, Tree, filled
+from producers.crm.parts.auth import HeaderName
+from producers.crm.parts.expressions import Expr, Scope, is_true
+from producers.crm.parts.templates import Text, Tree, filled
 from worker.jobs import DialResult, JobState
 from worker.webhooks import Call
 

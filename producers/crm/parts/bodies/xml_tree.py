@@ -6,7 +6,7 @@ from xml.parsers import expat
 import xmltodict
 
 from producers.crm.base import BadPayload
-from producers.crm.bodies.charset import MAX_DEPTH, checked_size, known_charset
+from producers.crm.parts.bodies.charset import MAX_DEPTH, checked_size, known_charset
 
 MAX_ELEMENTS = 20_000
 

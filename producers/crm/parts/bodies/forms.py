@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from producers.crm.base import BadPayload
-from producers.crm.bodies.charset import checked_size, decoded
+from producers.crm.parts.bodies.charset import checked_size, decoded
 
 MAX_FIELDS = 1000
 MAX_BRACKETS = 16
