@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-import redis
-
 from worker.hopper import Hopper
 from worker.jobs import DialResult, JobState
 
@@ -93,21 +91,6 @@ def facts_of(hopper: Hopper, job_id: str) -> Facts | None:
     """
     answer = hopper.why(job_id)
     return Facts.of(answer) if answer else None
-
-
-def readable_record(hopper: Hopper, job_id: str) -> dict[str, str]:
-    """
-    Return a job's record as stored, empty if there is none or nobody can read it. Holds the telephone number.
-
-    Raises:
-        redis.exceptions.RedisError: If Redis does not answer.
-    """
-    try:
-        return hopper.record(job_id)
-    except redis.ResponseError as refused:
-        if str(refused).startswith("WRONGTYPE"):
-            return {}
-        raise
 
 
 def readable_result(job_id: str, record: Mapping[str, str]) -> DialResult | None:

@@ -126,7 +126,7 @@ class Dialing:
                 case Back() | NotYours():
                     log.debug("not_claimed", job_id=job_id, answer=type(claim).__name__)
         except redis.RedisError as error:
-            # Whatever is held ends by itself: a released job goes back to its lane, a claim ends as unknown.
+            # Whatever is held ends by itself: a released job goes back to its lane, a claim comes into doubt.
             redis_away.tell(error, job_id=job_id)
         return None
 

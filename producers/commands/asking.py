@@ -9,7 +9,7 @@ import click
 
 from producers.commands.door import with_dialer
 from producers.enqueue import Dialer
-from producers.facts import Facts, facts_of, readable_record, readable_result
+from producers.facts import Facts, facts_of, readable_result
 from producers.ids import known_form, no_such_job
 from producers.masking import masked
 from producers.showing import fields_of
@@ -86,7 +86,7 @@ def _explained(dialer: Dialer, job_id: str) -> tuple[Explanation, dict[str, str]
     facts = facts_of(dialer.hopper, known) if known else None
     if facts is None:
         raise no_such_job(job_id)
-    record = readable_record(dialer.hopper, known)
+    record = dialer.hopper.record(known)
     result = readable_result(known, record)
     if result is None and not facts.is_damaged:
         if not record:  # its time ran out between the two looks

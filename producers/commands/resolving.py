@@ -11,7 +11,6 @@ import click
 from producers.commands.door import with_dialer
 from producers.commands.values import CALLID, NAME
 from producers.enqueue import Dialer
-from producers.facts import readable_record
 from producers.ids import known_form, no_such_job
 from producers.masking import masked
 from producers.timeline import resolution_of, resolution_words
@@ -59,7 +58,7 @@ def resolve_command(
     """
     verdict = _verdict(callid, redial=redial, failed=failed)
     known = known_form(job_id)
-    before = readable_record(dialer.hopper, known) if known else {}
+    before = dialer.hopper.record(known) if known else {}
     if callid is not None and is_the_number(callid, before.get("outto", "")):
         raise InputRefused(["--placed: this is the number the job dials; give the PBX's id of the call"])
     word, state = (
@@ -67,7 +66,7 @@ def resolve_command(
     )
     if word == "gone":
         raise no_such_job(job_id)
-    after = readable_record(dialer.hopper, known)
+    after = dialer.hopper.record(known)
     done = word in ("resolved", "again")
     if as_json:
         click.echo(json.dumps(_plain(known, word, state, after)))

@@ -21,7 +21,8 @@ end
 local limits = pbx_limits(pbx)
 -- The breaker keeps calls away, not looks: they ring nobody, are few, and find the PBX back. A refused log-in keeps
 -- them away too, for without a token there is nothing to ask with.
-local unasked = not limits or (limits.barred_until or 0) > NOW and redis.call('HGET', key('pbx', pbx), 'barred_by') == 'login'
+local unasked = not limits
+  or (limits.barred_until or 0) > NOW and redis.call('HGET', key('pbx', pbx), 'barred_by') == 'login'
 local session = redis.call('HMGET', key('token', pbx), 'token', 'generation')
 redis.call('ZREM', key('looks'), pbx)
 redis.call('ZADD', key('looks'), NOW + lease_s, pbx)

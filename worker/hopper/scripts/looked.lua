@@ -2,8 +2,8 @@
 -- ARGV: pbx, seconds until the next look, '1' if the PBX answered, then for each job looked at that is still in doubt:
 -- id, '1' if its extension is in use, quiet_since as before ('0': not quiet until now), '1' if it is quiet now.
 -- An answer shows that the PBX is there, not that it dials: an open breaker is half open from now on, and the next
--- call is its probe. Returns '1' if that is so by this look. If the looker dies before, the same look is made again; twice changes
--- nothing but the time of the next look.
+-- call is its probe. Returns '1' if that is so by this look. If the looker dies before, the same look is made again;
+-- twice changes nothing but the time of the next look.
 local pbx = ARGV[1]
 redis.call('ZREM', key('looks'), pbx)
 local lifted = ''

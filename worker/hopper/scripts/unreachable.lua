@@ -1,5 +1,5 @@
 -- unreachable: a PBX could not be asked, or sent no answer. KEYS[1] NS.
--- ARGV: PBX, failures in a row that open the breaker, base_s, cap_s, reason, who tried (a job's id, or 'look').
+-- ARGV: PBX, failures in a row that open the breaker, base_s, cap_s, reason, who tried (a job's id).
 -- Returns {'counted', failures} | {'opened', seconds} | {'open', seconds}. The breaker opens for base_s, and for twice
 -- as long, cap_s at most, after each probe that fails. Calls that fail together count once it is open as one.
 local pbx, home = ARGV[1], key('pbx', ARGV[1])
