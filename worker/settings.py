@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from worker.errors import ConfigurationError
 from worker.jobs import PBX_NAME
 from worker.redis_address import SCHEMES, RedisAddress
+from worker.webhooks.endpoints import EndpointSettings, Route, WebhooksSettings, signing_key
 
 CONFIG_VARIABLE = "OUTDIAL_CONFIG"
 DEFAULT_CONFIG = Path("outdial.toml")
@@ -323,6 +324,8 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     # CRM hooks, as written but for their secrets, which are resolved; `producers.crm` knows their kinds.
     source: dict[Annotated[str, Field(pattern=PBX_NAME)], dict[str, Any]] = Field(default_factory=dict, repr=False)
+    webhook: dict[Annotated[str, Field(pattern=PBX_NAME)], EndpointSettings] = Field(default_factory=dict)
+    webhooks: WebhooksSettings = WebhooksSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -353,6 +356,10 @@ class Settings(BaseSettings):
             raise ValueError("replication.wait_s must be at most a third of limits.attempt_deadline_s")
         if self.default_pbx is not None and self.default_pbx not in self.pbx:
             raise ValueError(f"default_pbx: {self.default_pbx!r} is not one of the PBXs: {', '.join(self.pbx)}")
+        if unknown := self.webhooks.sources.keys() - self.source.keys():
+            raise ValueError(
+                f"webhooks.sources: there is no [source.{min(unknown)}]; name one of {list(self.source)}"
+            )
         return self
 
     @classmethod
@@ -388,9 +395,15 @@ class Settings(BaseSettings):
             for name, table in settings.source.items()
         }
         api = _with_certificate(settings.api, folder, problems)
+        webhook = {
+            name: _with_signing_secrets(endpoint, folder, f"webhook.{name}", problems)
+            for name, endpoint in settings.webhook.items()
+        }
+        webhooks = _with_ca_files(settings.webhooks, folder, problems)
         if problems:
             raise ConfigurationError(problems)
-        return settings.model_copy(update={"pbx": resolved, "flower": flower, "source": source, "api": api})
+        changes = {"pbx": resolved, "flower": flower, "source": source, "api": api}
+        return settings.model_copy(update=changes | {"webhook": webhook, "webhooks": webhooks})
 
     @property
     def result_backend_url(self) -> str:
@@ -412,6 +425,11 @@ class Settings(BaseSettings):
     def queue(self) -> str:
         """Celery's queue of released jobs."""
         return f"{self.namespace}.dial"
+
+    @property
+    def webhook_queue(self) -> str:
+        """Celery's queue of deliveries that may go now."""
+        return f"{self.namespace}.webhooks"
 
 
 def _chosen_file(path: str | os.PathLike[str] | None) -> Path | None:
@@ -503,6 +521,43 @@ def _with_secrets(table: dict[str, Any], folder: Path, where: str, problems: lis
         else:
             resolved[name] = value
     return resolved
+
+
+def _with_signing_secrets(
+    endpoint: EndpointSettings, folder: Path, where: str, problems: list[str]
+) -> EndpointSettings:
+    named = [(variable, None) for variable in endpoint.secret_env]
+    files = [(None, _beside(folder, file)) for file in endpoint.secret_file]
+    found = [_secret(*place, f"{where}.secret", problems) for place in (*named, *files)]
+    for secret in filter(None, found):
+        try:
+            signing_key(secret)
+        except ValueError as wrong:
+            problems.append(f"{where}.secret: {wrong}")
+    if not found and not endpoint.secret:
+        problems.append(f"{where}.secret: is missing; give secret_env or secret_file")
+    secrets = (*endpoint.secret, *(SecretStr(secret) for secret in found if secret))
+    return _with_ca_file(endpoint.model_copy(update={"secret": secrets}), folder, where, problems)
+
+
+def _with_ca_files(webhooks: WebhooksSettings, folder: Path, problems: list[str]) -> WebhooksSettings:
+    sources = {
+        name: _with_ca_file(route, folder, f"webhooks.sources.{name}", problems)
+        for name, route in webhooks.sources.items()
+    }
+    return webhooks.model_copy(update={"sources": sources})
+
+
+_RouteT = TypeVar("_RouteT", bound=Route)
+
+
+def _with_ca_file(route: _RouteT, folder: Path, where: str, problems: list[str]) -> _RouteT:
+    if route.ca_file is None:
+        return route
+    file = _beside(folder, route.ca_file)
+    if not file.is_file():
+        problems.append(f"{where}.ca_file: {route.ca_file} is not a file; give a certificate in PEM form")
+    return route.model_copy(update={"ca_file": file})
 
 
 def _sentence(problem: Any) -> str:

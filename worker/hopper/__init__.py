@@ -24,6 +24,7 @@ from worker.hopper.answers import (
 )
 from worker.hopper.apikeys import Admission, ApiKey
 from worker.hopper.connection import connect
+from worker.hopper.deliveries import Attempt, DeadLetter, Ending, EndpointView, Keeping, Patience
 from worker.hopper.hopper import PUT_BATCH, Hopper
 from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
 from worker.hopper.orders import Once, Order
@@ -33,15 +34,20 @@ __all__ = [
     "PUT_BATCH",
     "Admission",
     "ApiKey",
+    "Attempt",
     "Back",
     "Barred",
     "Breaker",
     "Claim",
+    "DeadLetter",
     "Doubted",
     "Ended",
+    "Ending",
+    "EndpointView",
     "Finished",
     "Go",
     "Hopper",
+    "Keeping",
     "LaneView",
     "Login",
     "LookTurn",
@@ -51,6 +57,7 @@ __all__ = [
     "Once",
     "Order",
     "Parked",
+    "Patience",
     "PbxView",
     "Receipt",
     "SetAside",

@@ -67,13 +67,26 @@ _ELSEWHERE = (ReadOnlyError, MasterDownError)
 
 # The parts of `scripts/shared` that stand in front of every step; each uses those before it.
 SHARED = ("keys", "records", "timeline", "lanes", "breaker", "leases", "moves", "permits")
+# Steps about deliveries have one part more, which dialing does not pay for.
+DELIVERING = frozenset(
+    {
+        "announce",
+        "attempted",
+        "disable_endpoint",
+        "dispatch",
+        "enable_endpoint",
+        "replay",
+        "take_delivery",
+    }
+)
 
 
 @cache
 def _script(name: str) -> tuple[str, str]:
     """Return a script's text and the SHA-1 under which servers know it."""
     scripts = files("worker.hopper") / "scripts"
-    parts = [*(f"shared/{part}.lua" for part in SHARED), f"{name}.lua"]
+    shared = (*SHARED, "deliveries") if name in DELIVERING else SHARED
+    parts = [*(f"shared/{part}.lua" for part in shared), f"{name}.lua"]
     text = "\n".join((scripts / part).read_text() for part in parts)
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
 

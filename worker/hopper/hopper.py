@@ -12,6 +12,7 @@ from worker.hopper.answers import Receipt
 from worker.hopper.apikeys import ApiKeys
 from worker.hopper.attempts import Attempts
 from worker.hopper.connection import connect
+from worker.hopper.deliveries import Deliveries
 from worker.hopper.doubts import Doubts
 from worker.hopper.looking import KILL_SWITCH
 from worker.hopper.orders import Batch, Once, Order, batch_of, payload, receipts
@@ -30,7 +31,7 @@ from worker.settings import (
 PUT_BATCH = 100
 
 
-class Hopper(Attempts, Doubts, Pbxs, ApiKeys):
+class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries):
     """
     All jobs of one installation.
 
@@ -202,7 +203,9 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys):
         if args:
             self._scripts.run("delivered", *args)
 
-    def set_aside(self, what: Literal["message", "job", "result"], reason: str, *, job_id: str = "") -> None:
+    def set_aside(
+        self, what: Literal["message", "job", "result", "delivery"], reason: str, *, job_id: str = ""
+    ) -> None:
         """
         Note that something could not be used, for `outdial doctor`; nothing is moved or deleted by this.
 

@@ -57,6 +57,26 @@ class Keys:
         """Hash: one API key."""
         return f"{self.namespace}:apikey:{key_id}"
 
+    def delivery(self, delivery_id: str) -> str:
+        """Hash: one result on its way to one target."""
+        return f"{self.namespace}:delivery:{delivery_id}"
+
+    def due(self, target: str) -> str:
+        """Sorted set: deliveries that wait, by the time of their next attempt."""
+        return f"{self.namespace}:due:{target}"
+
+    def flying(self, target: str) -> str:
+        """Sorted set: deliveries in flight, by end of lease."""
+        return f"{self.namespace}:flying:{target}"
+
+    def dead(self, target: str) -> str:
+        """Sorted set: dead letters, by the time they were given up."""
+        return f"{self.namespace}:dead:{target}"
+
+    def target(self, target: str) -> str:
+        """Hash: how a target fares."""
+        return f"{self.namespace}:target:{target}"
+
     @property
     def api_keys(self) -> str:
         """Set: ids of all API keys."""
@@ -96,3 +116,18 @@ class Keys:
     def workers(self) -> str:
         """Hash: worker name to `slots|alive until`."""
         return f"{self.namespace}:workers"
+
+    @property
+    def endpoints(self) -> str:
+        """Set: names of all targets that ever had a delivery."""
+        return f"{self.namespace}:endpoints"
+
+    @property
+    def couriers(self) -> str:
+        """Hash: name of a process that delivers to `slots|alive until`."""
+        return f"{self.namespace}:couriers"
+
+    @property
+    def courier_wake(self) -> str:
+        """List: one token when a sleeping courier should look again."""
+        return f"{self.namespace}:courier_wake"

@@ -44,6 +44,13 @@ KEPT = {
     r":looks": "one entry per PBX with a doubt; the next look removes it when there is none",
     r":exts:[^:]+": "one lease per extension of the PBX, lapsed or not",
     r"\.dial": "Celery's queue; Celery takes its messages out",
+    r"\.webhooks": "the same of deliveries",
+    r":(due|flying):[^:]+(:[^:]+)?": "deliveries on their way; the courier gives them up in time",
+    r":(trials|targets)": "one entry per delivery in flight, one per target with deliveries",
+    r":target:[^:]+(:[^:]+)?": "one per endpoint in the settings: how it fares",
+    r":endpoints": "the names of the endpoints in the settings",
+    r":couriers": "one entry per process that delivers; dispatching removes the dead",
+    r":courier_wake": "at most one item",
 }
 # Keys that hold jobs: they may stay as long as every job in them is alive.
 HOLDING = r":(lane:[^:]+:[^:]+|later:[^:]+|released(:[^:]+)?|doubts:[^:]+|claimed|expiry)"
@@ -81,6 +88,8 @@ def leaks(client: "redis.Redis", namespace: str) -> list[str]:
 def is_needed(client: "redis.Redis", namespace: str, name: str, alive: set[str]) -> bool:
     if any(re.fullmatch(kept, name) for kept in KEPT):
         return True
+    if name.startswith(":delivery:"):
+        return is_on_its_way(client, namespace, name.removeprefix(":delivery:"))
     if name.startswith(":job:"):
         return name.removeprefix(":job:") in alive
     if re.fullmatch(HOLDING, name):
@@ -90,6 +99,12 @@ def is_needed(client: "redis.Redis", namespace: str, name: str, alive: set[str])
         lanes = [f"{namespace}:lane:{pbx}:{extid}" for extid in client.zrange(namespace + name, 0, -1)]
         return bool(client.exists(*lanes) == len(lanes))
     return False
+
+
+def is_on_its_way(client: "redis.Redis", namespace: str, delivery_id: str) -> bool:
+    target = delivery_id.split("_", 2)[2]
+    lists = (f"{namespace}:{name}:{target}" for name in ("due", "flying"))
+    return any(client.zscore(name, delivery_id) is not None for name in lists)
 
 
 def examples(usual: int) -> int:

@@ -11,8 +11,9 @@ from redis.exceptions import OutOfMemoryError
 
 from ops.embedded_redis import EmbeddedRedis
 from tests.conftest import pbx_settings
+from tests.integration.hopper.post import DELIVERED, FAILED, Post
 from tests.integration.hopper.stage import API_KEY, Stage, eventually, in_s, job
-from worker.hopper import Go, Hopper, Login, LookTurn, NotYours, Once, Order, Token, Wanted
+from worker.hopper import Ending, Go, Hopper, Login, LookTurn, NotYours, Once, Order, Token, Wanted
 from worker.jobs import Doubt, JobState, RefusedJob
 from worker.settings import ReplicationSettings
 
@@ -290,9 +291,46 @@ def test_a_worker_can_say_that_it_lives_and_goodbye(stage: Stage) -> None:
     assert stage.hopper.workers_alive() == {}
 
 
+# --- results on their way to endpoints ---------------------------------------------------------------------------
+
+
+def test_a_result_is_announced_wholly_or_stays_in_the_outbox(stage: Stage) -> None:
+    post = Post(stage)
+    job_id = post.ended()
+    refused_whole(stage, lambda: post.announce(job_id, "crm", "bi"))
+    assert stage.score("outbox", job_id) is not None
+    assert post.announce(job_id, "crm", "bi") == 2
+
+
+def test_results_leave_a_full_server(stage: Stage) -> None:
+    post = Post(stage)
+    for extid in ("1001", "1002", "1003"):
+        post.announced(extid=extid)
+    with full(stage):
+        first, second, third = post.dispatch()
+        post.end(post.take(first), DELIVERED)
+        post.end(post.take(second), FAILED)
+        post.end(post.take(third), Ending("dead", error="x", blames=True))
+    assert (post.view().waiting, post.view().dead) == (1, 1)
+    assert post.view().last_success > 0
+
+
+def test_endpoints_can_be_disabled_and_enabled_and_dead_letters_replayed(stage: Stage) -> None:
+    post = Post(stage)
+    post.announced()
+    with full(stage):
+        assert stage.hopper.disable_endpoint("crm", why="asked")
+        assert post.dispatch() == []
+        assert stage.hopper.enable_endpoint("crm")
+        assert stage.hopper.replay(post.dead()) == ["replayed"]
+    assert len(post.dispatch()) == 1
+
+
 def test_every_step_is_looked_at() -> None:
     text = Path(__file__).read_text()
     scripts = {file.stem for file in Path("worker/hopper/scripts").glob("*.lua")}
     calls = {"put": "stage.put(", "release": "stage.release", "claim": "stage.claim(", "sweep": "quick.sweep("}
     calls |= {"room": "hopper.make_sure_of_room", "finish": "stage.finish(", "confirm": "careful.is_replicated("}
+    calls |= {"announce": "post.announce(", "dispatch": "post.dispatch(", "take_delivery": "post.take("}
+    calls |= {"attempted": "post.end("}
     assert [name for name in scripts if calls.get(name, f"hopper.{name}(") not in text] == []

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.conftest import pbx_settings
+from tests.integration.hopper.post import DELIVERED, FAILED, Post
 from tests.integration.hopper.stage import API_KEY, MESSAGE, Stage, eventually
 from worker.hopper import Go, Login, Once, Token, Wanted
 from worker.jobs import JobState
@@ -325,3 +326,88 @@ def test_a_death_right_after_set_aside_leaves_a_note(quick: Stage) -> None:
     quick.hopper.set_aside("message", "it is not JSON")
 
     assert [note.reason for note in quick.hopper.set_aside_list()] == ["it is not JSON"]
+
+
+# --- results on their way to endpoints -------------------------------------------------------------------------
+
+
+def test_a_death_right_after_announce_leaves_the_result_in_the_outbox_and_it_is_announced_once(
+    quick: Stage,
+) -> None:
+    post = Post(quick)
+    job_id = post.announced()
+
+    assert quick.sweep() == [job_id]
+    assert post.announce(job_id, "crm") == 0
+    assert post.view().waiting == 1
+
+
+def test_a_death_right_after_dispatch_leaves_message_and_state_together(quick: Stage) -> None:
+    post = Post(quick)
+    post.announced()
+    post.dispatch(taken=False)
+
+    assert quick.hopper.client.llen(post.queue) == 1
+    assert post.view().in_flight == 1
+
+
+def test_a_death_with_a_delivery_in_hand_leaves_it_due_when_its_lease_ends(quick: Stage) -> None:
+    post = Post(quick)
+    post.announced()
+    assert post.dispatch(lease_s=0.02)
+
+    assert eventually(post.dispatch)
+
+
+def test_a_death_right_after_take_delivery_leaves_it_due_when_its_lease_ends(quick: Stage) -> None:
+    post = Post(quick)
+    post.announced()
+    [delivery_id] = post.dispatch()
+    post.take(delivery_id, lease_s=0.02)
+
+    assert eventually(post.dispatch) == [delivery_id]
+    again = post.take(delivery_id)
+    assert again is not None
+    assert again.attempts == 2
+
+
+def test_a_death_right_after_attempted_leaves_what_it_came_to(quick: Stage) -> None:
+    post = Post(quick)
+    post.announced()
+    post.end(post.attempt(), FAILED)
+    post.make_due()
+
+    attempt = post.attempt()
+    post.end(attempt, DELIVERED)
+    assert (post.view().waiting, post.view().in_flight) == (0, 0)
+
+
+def test_a_death_right_after_replay_leaves_the_deliveries_to_any_courier(quick: Stage) -> None:
+    post = Post(quick)
+    post.announced()
+    quick.hopper.disable_endpoint("crm", why="asked")
+    post.dispatch()
+    quick.hopper.enable_endpoint("crm")
+    [letter] = post.dead()
+
+    assert quick.hopper.replay([letter]) == ["replayed"]
+    assert quick.hopper.replay([letter]) == ["not_dead"]
+    assert post.dispatch() == [letter]
+
+
+def test_a_death_right_after_enable_endpoint_leaves_it_to_any_courier(quick: Stage) -> None:
+    post = Post(quick)
+    quick.hopper.disable_endpoint("crm", why="asked")
+    quick.hopper.enable_endpoint("crm")
+
+    post.announced()
+    assert len(post.dispatch()) == 1
+
+
+def test_a_death_right_after_disable_endpoint_leaves_what_waits_to_any_courier(quick: Stage) -> None:
+    post = Post(quick)
+    post.announced()
+    quick.hopper.disable_endpoint("crm", why="asked")
+
+    assert post.dispatch() == []
+    assert len(post.dead()) == 1

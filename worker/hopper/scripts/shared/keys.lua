@@ -33,6 +33,23 @@
 --   NS:aside           list    newest first: notes of what could not be used, as JSON (see set_aside.lua)
 --   NS:aside_count     string  how many notes there were, those no longer kept included
 --
+-- Results on their way to endpoints (a target is the name of an endpoint, or source:NAME). An ID is JOB_SEQ_TARGET, so
+-- the same end of a job, told again, is the same delivery:
+--   NS:delivery:ID     hash    result (JSON), announced_at, attempts, nonce (of the attempt under way), error and
+--                              tried_at (of the last one), given_up_at
+--   NS:due:TARGET      zset    ID -> time of its next attempt
+--   NS:flying:TARGET   zset    ID -> end of lease: handed to Celery, or under way
+--   NS:dead:TARGET     zset    ID -> time it was given up: the dead letters
+--   NS:trials          zset    ID -> end of lease: those in flight to targets that fail
+--   NS:target:TARGET   hash    how it fares: failing_since, failures (in a row), rest_until, last_error, last_error_at,
+--                              last_success, to_bring (waiting ones to bring forward), disabled_at, disabled_why,
+--                              dropped (dead letters there was no room for)
+--   NS:targets         zset    TARGET -> time the courier looks at it next: the round between targets
+--   NS:endpoints       set     names of all targets that ever had a delivery
+--   NS:couriers        hash    NAME -> "slots|alive until"
+--   NS:courier_wake    list    at most one item: a sleeping courier should look again
+--   NS:courier_starved string  the courier stopped for want of room at this many messages
+--
 -- A full server: a script whose first write is one that Redis refuses for want of memory (HSET, ZADD, SET, …) fails
 -- before any change; one whose first write is allowed (ZREM, HDEL, …) may do everything. Steps that lead to a call
 -- begin with `only_with_room`, steps that tell what has happened begin with a removal.

@@ -104,7 +104,8 @@ local function doubt(id, record, kind, errno, error, at_most_s, every_s)
   end_probe(record.pbx, id)
 end
 
--- Any state -> a final one: out of every lane, into the list of ended jobs and the outbox.
+-- Any state -> a final one: out of every lane, into the list of ended jobs and the outbox. A job may end more than
+-- once (unknown, and then evidence): `ends` counts, so that whoever is told can tell the later from the earlier.
 -- The process may die right after: the result is still in the outbox, and a sweep delivers it.
 local function end_job(id, record, state, retain_s, reason, ...)
   leave_flight(id, record)
@@ -112,6 +113,7 @@ local function end_job(id, record, state, retain_s, reason, ...)
   redis.call('ZREM', key('expiry'), id)
   redis.call('HSET', key('job', id), 'state', state, 'finished_at', stamp(NOW), ...)
   redis.call('HSET', key('job', id), line(record, state, reason))
+  redis.pcall('HINCRBY', key('job', id), 'ends', 1) -- an error where somebody spoiled it; the end counts more
   redis.call('EXPIRE', key('job', id), retain_s)
   redis.call('ZADD', key('ended'), stamp(NOW), id)
   redis.call('ZADD', key('outbox'), stamp(NOW), id)
