@@ -34,9 +34,10 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
     assert wrong == []
 
 
-def test_only_pbx_adapters_speak_http() -> None:
-    speakers = {file for file, module in imports_of("worker") if module.split(".")[0] in ("requests", "urllib3")}
-    assert speakers == {ROOT / "worker/pbx/transport.py"}
+def test_only_the_transports_speak_http() -> None:
+    http = ("requests", "urllib3", "http")
+    speakers = {file for file, module in imports_of("worker") if module.split(".")[0] in http}
+    assert speakers == {ROOT / "worker/pbx/transport.py", ROOT / "worker/webhooks/transport.py"}
 
 
 def test_every_script_starts_with_its_key_map_or_purpose() -> None:

@@ -1,0 +1,94 @@
+"""What becomes of a delivery after an attempt."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.hopper import Ending
+from worker.webhooks.endpoints import RETRY_S
+from worker.webhooks.transport import NoReply, Reply
+from worker.webhooks.verdicts import LONGEST_WISH_S, ending_of, next_wait, retry_after_s
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def ending(heard: Reply | NoReply, *, attempts: int = 1) -> Ending:
+    return ending_of(heard, attempts=attempts, retry_s=RETRY_S, roll=0.5, now=NOW)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_a_2xx_is_a_success(status: int) -> None:
+    assert ending(Reply(status)) == Ending("delivered")
+
+
+@pytest.mark.parametrize(
+    "status", [100, 103, 199, 300, 301, 307, 400, 401, 403, 404, 408, 422, 429, 500, 503, 599]
+)
+def test_everything_else_is_tried_again(status: int) -> None:
+    told = ending(Reply(status))
+
+    assert (told.word, told.blames, told.delay_s, told.disable) == ("again", True, 5, "")
+    assert f"HTTP {status}" in told.error
+
+
+def test_no_reply_is_tried_again_with_its_reason() -> None:
+    assert ending(NoReply("connection refused")) == Ending("again", 5, 0, "connection refused", blames=True)
+
+
+def test_gone_disables_the_endpoint() -> None:
+    told = ending(Reply(410))
+    assert (told.word, told.disable) == ("dead", "it says that it is gone for good (HTTP 410)")
+
+
+def test_the_default_schedule_ends_after_about_three_days() -> None:
+    words = [ending(Reply(500), attempts=n).word for n in range(1, len(RETRY_S) + 2)]
+
+    assert words == ["again"] * len(RETRY_S) + ["dead"]
+    assert 70 < list(accumulate(RETRY_S))[-1] / 3600 < 80
+    assert list(RETRY_S) == sorted(RETRY_S)
+
+
+@given(attempts=st.integers(1, len(RETRY_S)), roll=st.floats(0, 1, exclude_max=True))
+def test_jitter_stays_within_a_fifth(attempts: int, roll: float) -> None:
+    wait = next_wait(attempts, retry_s=RETRY_S, roll=roll)
+    assert 0.79 * RETRY_S[attempts - 1] < wait < 1.21 * RETRY_S[attempts - 1]
+
+
+@pytest.mark.parametrize(("status", "rest_s"), [(429, 90), (503, 90), (500, 0), (302, 0)])
+def test_retry_after_is_a_lower_bound_and_holds_for_the_endpoint_that_asks_for_less(
+    status: int, rest_s: float
+) -> None:
+    told = ending(Reply(status, "90"))
+    assert (told.delay_s, told.rest_s) == (90, rest_s)
+    assert ending(Reply(status, "1")).delay_s == 5
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("0", 0),
+        (" 120 ", 120),
+        ("1.5", 0),
+        ("-5", 0),
+        ("soon", 0),
+        ("9" * 5000, LONGEST_WISH_S),
+        ("Mon, 23 Nov 2026 12:01:00 GMT", 60),
+        ("Mon, 23 Nov 2026 12:01:00", 60),
+        ("Mon, 23 Nov 2026 11:00:00 GMT", 0),
+        ("Mon, 23 Nov 2099 12:00:00 GMT", LONGEST_WISH_S),
+        ("Mon, 99 Nov 2026 99:00:00 GMT", 0),
+        ("²", 0),
+    ],
+)
+def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float) -> None:
+    assert retry_after_s(header, now=NOW) == seconds
+
+
+@given(st.text())
+def test_retry_after_never_raises(header: str) -> None:
+    assert 0 <= retry_after_s(header, now=NOW) <= timedelta(days=1).total_seconds()
