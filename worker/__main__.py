@@ -8,6 +8,7 @@ from worker.errors import ConfigurationError
 from worker.health import examine
 from worker.settings import Settings
 from worker.supervisor import Supervisor
+from worker.webhooks.targets import anybody_listens
 
 _MARKS = {"ok": "ok  ", "warning": "warn", "bad": "BAD "}
 
@@ -37,7 +38,8 @@ def worker(loaded: tuple[str | None, Settings], processes: int | None, concurren
     slots = concurrency or settings.worker.concurrency
     grace_s = settings.worker.stop_grace_s
     structlog.get_logger().info("starting", processes=count, concurrency=slots)
-    supervisor = Supervisor(config, processes=count, concurrency=slots, stop_grace_s=grace_s)
+    tellers = (settings.webhooks.processes, settings.webhooks.concurrency) if anybody_listens(settings) else (0, 0)
+    supervisor = Supervisor(config, processes=count, concurrency=slots, stop_grace_s=grace_s, webhooks=tellers)
     raise SystemExit(supervisor.run())
 
 

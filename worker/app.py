@@ -10,25 +10,31 @@ from kombu.entity import Exchange, Queue
 from worker import tasks
 from worker.results import DIAL_TASK
 from worker.settings import Settings
+from worker.webhooks import DELIVER_TASK
 
 _STAND_IN = "00000000-0000-4000-8000-000000000000"
 
 
-def build_app(settings: Settings) -> Celery:
+def build_app(settings: Settings, *, queue: str | None = None) -> Celery:
     """
     Return a Celery app for *settings*, with the tasks registered; nothing is connected yet.
+
+    Args:
+        settings: Where broker and results are.
+        queue: The one queue it knows; None is that of dial jobs.
 
     The sources of the choices are measurements with Celery 5.7 and kombu 5.7; `docs/adr/0003-celery.md` tells
     what each one prevents.
     """
+    queue = queue or settings.queue
     jobs, results = settings.redis_address, settings.result_address
     transport = _transport_options(settings.limits.visibility_timeout_s)
     result_url = results.celery_url if results else settings.result_backend_url
     app = Celery("outdial", broker=jobs.celery_url, backend=result_url, set_as_current=False)
     app.conf.update(
         # One queue: a queue for each PBX drained eight times slower. No other queue springs up by a slip.
-        task_queues=[_queue(settings.queue)],
-        task_default_queue=settings.queue,
+        task_queues=[_queue(queue)],
+        task_default_queue=queue,
         task_create_missing_queues=False,
         # A message counts as one of the worker's until its call is over, so a worker whose slots are all taken
         # takes no more; a killed worker's jobs are brought back by the sweeper (see _transport_options).
@@ -107,16 +113,25 @@ def dial_message(app: Celery) -> str:
     in-memory broker, so it is whatever the installed versions send; only the body is left as plain text, which
     kombu reads as well as base64, for the id to be put in.
     """
+    return _message(app, DIAL_TASK)
+
+
+def delivery_message(app: Celery) -> str:
+    """Return the Celery message of one delivery, with @ID@ and @TAG@ in place of its id and delivery tag."""
+    return _message(app, DELIVER_TASK)
+
+
+def _message(app: Celery, task: str) -> str:
     queue = _queue(app.conf.task_default_queue)
     message = app.amqp.create_task_message(
-        _STAND_IN, DIAL_TASK, (_STAND_IN,), {}, argsrepr=f"('{_STAND_IN}',)", kwargsrepr="{}", ignore_result=True
+        _STAND_IN, task, (_STAND_IN,), {}, argsrepr=f"('{_STAND_IN}',)", kwargsrepr="{}", ignore_result=True
     )
     with Connection("memory://") as connection, connection.channel() as channel:
         bound = queue(channel)
         bound.declare()
         app.amqp.send_task_message(
             connection.Producer(),
-            DIAL_TASK,
+            task,
             message,
             exchange=bound.exchange,
             routing_key=queue.name,

@@ -3,6 +3,7 @@
 import logging
 import time
 import warnings
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import Any
@@ -21,20 +22,23 @@ from worker.messages import Unusable, job_id_in
 
 log = structlog.get_logger()
 
+IdIn = Callable[[bytes], str | Unusable]
+
 # Celery's own waits grow to half a minute, during which nothing is dialed although Redis is back.
 _RETRY_S = 1.0
 
 
-def guard(app: Celery, hopper: Hopper, message: str) -> None:
+def guard(app: Celery, hopper: Hopper, message: str, *, id_in: IdIn = job_id_in) -> None:
     """
     Let *app*'s worker outlive whatever lies on its queue, and whatever its Redis does.
 
     Args:
         app: Not yet started.
         hopper: Where notes of unusable messages go.
-        message: The Celery message of a dial job (see `worker.app.dial_message`).
+        message: The Celery message of a dial job, or of a delivery (see `worker.app`).
+        id_in: What a message of this queue names.
     """
-    app.gate = Gate(hopper, message)
+    app.gate = Gate(hopper, message, id_in)
     app.amqp.Connection = Connection
     app.conf.worker_consumer = Consumer
     # Its warnings, a line for each try, say what `redis_away` says once.
@@ -43,27 +47,28 @@ def guard(app: Celery, hopper: Hopper, message: str) -> None:
 
 class Gate:
     """
-    Between the queue and Celery: a message that names a job goes on as our own message of that job; any other is
-    set aside.
+    Between the queue and Celery: a message that names a job (or a delivery) goes on as our own message of it; any
+    other is set aside.
 
     Celery and kombu die of most malformed messages, log the contents of others, and act on headers (times, time
     limits, callbacks) that have no meaning here. Nothing a stranger wrote gets as far as that. Losing a message
     loses no job: the sweeper brings back what was released and not claimed.
     """
 
-    def __init__(self, hopper: Hopper, message: str) -> None:
+    def __init__(self, hopper: Hopper, message: str, id_in: IdIn = job_id_in) -> None:
         self._hopper = hopper
+        self._id_in = id_in
         self._message = message
         self._numbers = count(1)
 
     def admit(self, found: bytes) -> str | None:
         """Return the message to go on with, or None if *found* was set aside."""
-        job_id = job_id_in(found)
-        if isinstance(job_id, Unusable):
-            self._set_aside(job_id)
+        named = self._id_in(found)
+        if isinstance(named, Unusable):
+            self._set_aside(named)
             return None
         # The tag names the message among those this worker has in hand.
-        return self._message.replace("@TAG@", f"{job_id}.{next(self._numbers)}").replace("@ID@", job_id)
+        return self._message.replace("@TAG@", f"{named}.{next(self._numbers)}").replace("@ID@", named)
 
     def _set_aside(self, why: Unusable) -> None:
         log.warning("message_set_aside", reason=why.name.lower())

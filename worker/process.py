@@ -1,10 +1,6 @@
 """One worker process: Celery with a threads pool, and our threads beside it."""
 
-import os
-import signal
-import threading
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,23 +8,21 @@ import click
 import redis
 import structlog
 from celery import Celery, bootsteps
-from celery.platforms import SecurityWarning
 from celery.worker.state import reserved_requests
-from redis.exceptions import NoPermissionError
 
-from worker import broker, logs, redis_away
+from worker import broker, redis_away
 from worker.app import build_app, dial_message
 from worker.dialing import Dialing
 from worker.errors import ConfigurationError
-from worker.health import redis_problem
 from worker.hopper import Hopper
+from worker.node import begin, refuse_what_loses_jobs, until_redis_is_there, work
 from worker.pacer import Pacer
 from worker.pbx import Directory
 from worker.reconciler import Reconciler
 from worker.recovery import DEAD_ERRNO, DEAD_ERROR, Sweeper
-from worker.redis_away import AwayLog, hint_for, is_away
 from worker.results import Deliverer
 from worker.settings import Settings
+from worker.webhooks.targets import Announcer
 
 log = structlog.get_logger()
 
@@ -48,13 +42,13 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
         ConfigurationError: If this Redis would lose jobs.
     """
     hopper = Hopper.from_settings(settings, actor=name)
-    _until_redis_is_there(lambda: _refuse_what_loses_jobs(hopper))
+    until_redis_is_there(lambda: refuse_what_loses_jobs(hopper))
     for pbx, limits in settings.pbx.items():
-        _until_redis_is_there(partial(hopper.register, pbx, limits))
+        until_redis_is_there(partial(hopper.register, pbx, limits))
     if buries:
-        _until_redis_is_there(lambda: _bury(hopper, buries))
+        until_redis_is_there(lambda: _bury(hopper, buries))
     app = build_app(settings)
-    deliverer = Deliverer(app, hopper, name)
+    deliverer = Deliverer(app, hopper, name, Announcer(hopper, settings))
     pbxs = Directory(hopper, settings)
     reconciler = Reconciler(hopper, settings, deliverer, pbxs)
     app.dialing = Dialing(hopper, settings, deliverer, pbxs, incarnation=incarnation, doubted=reconciler.wake)
@@ -63,29 +57,7 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
     pacer = Pacer(hopper, queue=settings.queue, message=message, name=name, slots=concurrency)
     sweeper = Sweeper(hopper, deliverer)
     app.steps["worker"].add(_step(app, hopper, [pacer, sweeper, reconciler], deliverer))
-    app.steps["consumer"].add(_NoRestore)
-    worker = app.Worker(
-        hostname=name,
-        pool="threads",
-        concurrency=concurrency,
-        task_events=False,  # ours are sent in batches by the deliverer
-        without_gossip=True,
-        without_mingle=True,
-        loglevel="WARNING",
-        optimization="fair",
-        quiet=True,
-    )
-    worker.start()
-    return int(worker.exitcode or 0)
-
-
-class _NoRestore(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Keeps kombu from putting messages back when a connection ends: the hopper has the jobs."""
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def start(self, consumer: Any) -> None:
-        consumer.task_consumer.channel.do_restore = False
+    return work(app, name=name, concurrency=concurrency)
 
 
 def _hand_back_what_never_began(hopper: Hopper) -> None:
@@ -131,36 +103,6 @@ def _bury(hopper: Hopper, incarnation: str) -> None:
         log.warning("claims_left_behind", jobs=left)
 
 
-def _refuse_what_loses_jobs(hopper: Hopper) -> None:
-    problem = redis_problem(hopper.client)
-    if problem:
-        raise ConfigurationError([problem])
-
-
-def _until_redis_is_there(step: Callable[[], object]) -> None:
-    """A worker started before its Redis, or while that is full or a replica, waits; a wrong login ends it."""
-    redis_is = AwayLog("start")
-    while True:
-        try:
-            step()
-        except (redis.AuthenticationError, NoPermissionError) as error:
-            raise ConfigurationError([f"redis_url: Redis refused the login; {hint_for(error)}"]) from None
-        except redis.RedisError as error:
-            if not is_away(error):
-                raise
-            redis_is.away(error)
-            threading.Event().wait(0.5)
-        else:
-            return redis_is.back()
-
-
-def _stop_with_the_supervisor(pipe: int) -> None:
-    """A supervisor that was killed closes its end of the pipe: stop as if it had asked."""
-    os.read(pipe, 1)
-    log.warning("supervisor_lost")
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 @click.command("worker-process")
 @click.option("--config", type=click.Path(), default=None)
 @click.option("--name", required=True)
@@ -178,13 +120,8 @@ def main(
     buries: str,
 ) -> None:
     """Run one worker process; started by `worker.supervisor`."""
-    # Celery warns root of unpickling what strangers send; we take JSON alone.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
     try:
-        settings = Settings.load(config)
-        logs.set_up(settings.log_level)
-        if supervisor_pipe is not None:
-            threading.Thread(target=_stop_with_the_supervisor, args=(supervisor_pipe,), daemon=True).start()
+        settings = begin(config, supervisor_pipe)
         raise SystemExit(run(settings, name=name, concurrency=concurrency, incarnation=incarnation, buries=buries))
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)

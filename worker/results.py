@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import redis
 import structlog
 from celery import Celery, states
 from celery.backends.redis import RedisBackend
@@ -17,6 +18,7 @@ from redis.retry import Retry
 from worker.errors import CallNotPlaced, CallOutcomeUnknown, CallWithdrawn
 from worker.hopper import Hopper
 from worker.jobs import DialResult, JobState
+from worker.webhooks.targets import Announcer
 
 log = structlog.get_logger()
 
@@ -52,12 +54,14 @@ class Deliverer:
         app: For its results backend and its event exchange.
         hopper: Whose outbox is emptied.
         hostname: Celery's node name of this worker, shown by Flower.
+        announcer: Sees to it that endpoints hear of the results.
     """
 
-    def __init__(self, app: Celery, hopper: Hopper, hostname: str) -> None:
+    def __init__(self, app: Celery, hopper: Hopper, hostname: str, announcer: Announcer) -> None:
         self._app = app
         self._hopper = hopper
         self._hostname = hostname
+        self._announcer = announcer
         self._news: queue.SimpleQueue[DialResult | _Event | None] = queue.SimpleQueue()
         self._began: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="results", daemon=True)
@@ -127,12 +131,24 @@ class Deliverer:
 
     def _deliver(self, news: Sequence[DialResult | _Event], dispatcher: Any) -> None:
         results = [item for item in news if isinstance(item, DialResult)]
+        # First, for the results backend may be down for long.
+        not_announced = self._announce(results)
         self._store(results)
         for item in news:
             for event in self._events_of(item) if isinstance(item, DialResult) else (item,):
                 dispatcher.send(event.type, uuid=event.job_id, timestamp=event.at, **event.fields)
         dispatcher.flush()
+        if not_announced is not None:
+            raise not_announced  # they stay in the outbox
         self._hopper.delivered(results)
+
+    def _announce(self, results: Sequence[DialResult]) -> redis.RedisError | None:
+        """Say what kept results from being announced; a full Redis must not keep them from their backend too."""
+        try:
+            self._announcer.announce(results)
+        except redis.RedisError as error:
+            return error
+        return None
 
     def _store(self, results: Sequence[DialResult]) -> None:
         """Store a batch; one result that the backend will never take must not keep the others from it."""

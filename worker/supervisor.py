@@ -19,11 +19,17 @@ _LIVED_WELL_S = 60.0
 _EXIT_USAGE = 2
 
 
-class _Slot:
-    """One place for a worker process: who runs in it, and when the next may start."""
+# The program of a webhook process. It is of the producers, who know the CRMs, and whom nothing here imports.
+_WEBHOOK_PROGRAM = "producers.webhook_process"
 
-    def __init__(self, name: str) -> None:
+
+class _Slot:
+    """One place for a process: what runs in it, with how many tasks at once, and when the next may start."""
+
+    def __init__(self, name: str, concurrency: int, *, dials: bool) -> None:
         self.name = name
+        self.concurrency = concurrency
+        self.dials = dials
         self.incarnation = ""
         self.starts = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -34,7 +40,7 @@ class _Slot:
 
 class Supervisor:
     """
-    Runs *processes* workers of *concurrency* slots each until SIGTERM or SIGINT.
+    Runs *processes* workers of *concurrency* slots each, and *webhooks*, until SIGTERM or SIGINT.
 
     The first signal is passed on, and calls under way may end; a second one, or the end of *stop_grace_s*,
     kills what is left: the hopper takes that like any other death of a worker.
@@ -44,15 +50,26 @@ class Supervisor:
         processes: How many, 1 or more.
         concurrency: Slots per process.
         stop_grace_s: From the first signal to the kill.
+        webhooks: How many webhook processes, and slots of each; (0, 0) where nobody listens.
     """
 
-    def __init__(self, config: str | None, *, processes: int, concurrency: int, stop_grace_s: float) -> None:
+    def __init__(
+        self,
+        config: str | None,
+        *,
+        processes: int,
+        concurrency: int,
+        stop_grace_s: float,
+        webhooks: tuple[int, int] = (0, 0),
+    ) -> None:
         self._config = config
-        self._concurrency = concurrency
         self._stop_grace_s = stop_grace_s
         host = socket.gethostname()
         # The supervisor's process id makes the names unique when several run on one host.
-        self._slots = [_Slot(f"dialer{n}.{os.getpid()}@{host}") for n in range(1, processes + 1)]
+        unique = f"{os.getpid()}@{host}"
+        self._slots = [_Slot(f"dialer{n}.{unique}", concurrency, dials=True) for n in range(1, processes + 1)]
+        count, slots = webhooks
+        self._slots += [_Slot(f"webhooks{n}.{unique}", slots, dials=False) for n in range(1, count + 1)]
         self._signals = 0
         # Every child holds the reading end; our death closes the writing one, and they stop too.
         self._pipe_read, self._pipe_write = os.pipe()
@@ -77,11 +94,13 @@ class Supervisor:
         self._signals += 1
 
     def _start(self, slot: _Slot) -> None:
-        command = [sys.executable, "-m", "worker.process", "--name", slot.name]
-        command += ["--concurrency", str(self._concurrency), "--supervisor-pipe", str(self._pipe_read)]
-        # The dead process's claims are looked after at once; only we can know for certain that it is dead.
-        buried, slot.incarnation = slot.incarnation, secrets.token_hex(8)
-        command += ["--incarnation", slot.incarnation, "--buries", buried]
+        program = "worker.process" if slot.dials else _WEBHOOK_PROGRAM
+        command = [sys.executable, "-m", program, "--name", slot.name]
+        command += ["--concurrency", str(slot.concurrency), "--supervisor-pipe", str(self._pipe_read)]
+        if slot.dials:
+            # The dead process's claims are looked after at once; only we can know for certain that it is dead.
+            buried, slot.incarnation = slot.incarnation, secrets.token_hex(8)
+            command += ["--incarnation", slot.incarnation, "--buries", buried]
         command += ["--config", self._config] if self._config else []
         # A session of its own: Ctrl-C reaches the supervisor alone, which then decides.
         slot.process = subprocess.Popen(command, pass_fds=(self._pipe_read,), start_new_session=True)

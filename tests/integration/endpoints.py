@@ -68,6 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.end_headers()
 
+    def do_PUT(self) -> None:
+        self.do_POST()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
         pass
 

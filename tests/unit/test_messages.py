@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from kombu.connection import Connection
 
 from tests.conftest import pbx_settings
-from worker.app import build_app, dial_message
-from worker.messages import Unusable, job_id_in
+from worker.app import build_app, delivery_message, dial_message
+from worker.messages import Unusable, delivery_id_in, job_id_in
 from worker.results import DIAL_TASK
 from worker.settings import Settings
 
@@ -162,3 +162,13 @@ def test_no_message_raises(text: object, headers: object, properties: object, in
 
 def test_reasons_have_nothing_of_the_content() -> None:
     assert all(why.value.startswith(("it is", "its ")) for why in Unusable)
+
+
+def test_a_delivery_is_named_by_the_message_of_a_delivery_alone() -> None:
+    app = build_app(Settings.model_validate({"redis_url": "redis://127.0.0.1:1/0"}), queue="outdial.webhooks")
+    for name in (f"{JOB}_1_crm", f"{JOB}_999999_source:hub-spot_2"):
+        message = delivery_message(app).replace("@ID@", name).encode()
+        assert delivery_id_in(message) == name
+        assert job_id_in(message) is Unusable.OTHER_TASK
+    for name in (JOB, f"{JOB}_x_crm", f"{JOB}_1_", f"{JOB}_1_Crm", f"{JOB}_1_a:b"):
+        assert delivery_id_in(delivery_message(app).replace("@ID@", name).encode()) is Unusable.BAD_ARGUMENTS

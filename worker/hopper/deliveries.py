@@ -29,8 +29,8 @@ class Attempt:
     """
     A delivery that the caller is to attempt now.
 
-    `target` is the name of an endpoint, or `source:NAME`; `result` is JSON of a `DialResult` as it was when the
-    job ended for the `seq`th time; `attempts` includes this one; `age_s` counts from the first.
+    `target` is the name of an endpoint, or `source:NAME`; `result` is JSON of a `DialResult` as it was at the
+    `seq`th end of the job that was announced; `attempts` includes this one; `age_s` counts from the first.
     """
 
     id: str

@@ -2,4 +2,6 @@
 
 from worker.webhooks.calls import Call
 
-__all__ = ["Call"]
+DELIVER_TASK = "worker.tasks.deliver"
+
+__all__ = ["DELIVER_TASK", "Call"]

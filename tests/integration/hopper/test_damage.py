@@ -19,7 +19,7 @@ NEEDED = ["state", "pbx", "extid", "outto", "rank", "seq", "enqueued_at"]
 # These may be missing; where they are there, they are read.
 READ = ["v", "n", "attempts", "not_before", "expires_at", "due", "hold", "claimed_at", "doubted_at", "quiet_since"]
 READ += ["placed_at", "finished_at", "doubt", "nonce", "autoanswer", "metadata"]
-TOLD = ["key", "fingerprint", "on_unknown", "errno", "error", "worker", "engaged", "callid", "~1", "~5"]
+TOLD = ["key", "fingerprint", "on_unknown", "errno", "error", "worker", "engaged", "callid", "~1", "~5", "ends"]
 GARBAGE: list[str | bytes] = [
     "",
     "?x",

@@ -2,9 +2,10 @@
 --   {ends: [[job, finished_at, result, [names of endpoints]], …], origins: {endpoint: [origin, …]}, sources: [name, …],
 --     kept_s, most_dead}
 -- An endpoint with origins hears of jobs of these alone (`api:*` is all that begin so, `none` those without); a source
--- hears of its own jobs. `told` in a job's record is the last end announced, so twice changes nothing: that is why
--- this may come before the results backend, which may be down. An end that is not the job's last any more is left
--- out, for the later one is in the outbox. Returns how many deliveries were stored.
+-- hears of its own jobs. `told` in a job's record is `seq|ends`: how many ends were announced, and which was the last.
+-- So twice changes nothing, which is why this may come before the results backend, which may be down; and seq rises
+-- without a gap, for an end that is not the job's last any more is left out: the later one is in the outbox. Returns how
+-- many deliveries were stored.
 only_with_room()
 local given = cjson.decode(ARGV[1])
 local sources = {}
@@ -33,9 +34,10 @@ local stored = 0
 for _, ended in ipairs(given.ends) do
   local job, finished_at, result, names = ended[1], ended[2], ended[3], ended[4]
   local record = read(job, 'finished_at', 'origin', 'ends', 'told')
-  local seq = tonumber(string.match(record.ends or '1', '^%d%d?%d?%d?%d?%d?$') or 1)
-  local told = tonumber(string.match(record.told or '0', '^%d%d?%d?%d?%d?%d?$') or 0)
-  if FINAL[record.state] and tonumber(record.finished_at or 0) <= finished_at and told < seq then
+  local ends = string.match(record.ends or '1', '^%d%d?%d?%d?%d?%d?$') or '1'
+  local told, told_end = string.match(record.told or '0|', '^(%d%d?%d?%d?%d?%d?)|(%d*)$')
+  if FINAL[record.state] and tonumber(record.finished_at or 0) <= finished_at and told_end ~= ends then
+    local seq = tonumber(told or 0) + 1
     local origin = record.origin or 'none'
     for _, name in ipairs(names) do
       if is_from(origin, given.origins[name]) then
@@ -47,7 +49,7 @@ for _, ended in ipairs(given.ends) do
       store(job, seq, sources[origin], result)
       stored = stored + 1
     end
-    redis.call('HSET', key('job', job), 'told', seq)
+    redis.call('HSET', key('job', job), 'told', seq .. '|' .. ends)
   end
 end
 return stored

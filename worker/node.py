@@ -1,0 +1,119 @@
+"""What every Celery process of ours has in common: how it waits for Redis, consumes, and stops."""
+
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import redis
+import structlog
+from celery import Celery, bootsteps
+from celery.platforms import SecurityWarning
+from redis.exceptions import NoPermissionError
+
+from worker import logs
+from worker.errors import ConfigurationError
+from worker.health import redis_problem
+from worker.hopper import Hopper
+from worker.redis_away import AwayLog, hint_for, is_away
+from worker.settings import Settings
+
+log = structlog.get_logger()
+
+
+class NoRestore(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Keeps kombu from putting messages back when a connection ends: the hopper has what they name."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        """Switch it off, as soon as there is a channel."""
+        consumer.task_consumer.channel.do_restore = False
+
+
+def work(app: Celery, *, name: str, concurrency: int) -> int:
+    """
+    Work until SIGTERM or SIGINT, let the tasks under way end, and return the exit code.
+
+    Args:
+        app: With our steps added, and its gate.
+        name: Celery's node name.
+        concurrency: Tasks at once.
+    """
+    app.steps["consumer"].add(NoRestore)
+    worker = app.Worker(
+        hostname=name,
+        pool="threads",
+        concurrency=concurrency,
+        task_events=False,  # ours are sent in batches by the deliverer
+        without_gossip=True,
+        without_mingle=True,
+        loglevel="WARNING",
+        optimization="fair",
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def refuse_what_loses_jobs(hopper: Hopper) -> None:
+    """
+    Look whether this Redis keeps what it is given.
+
+    Raises:
+        ConfigurationError: If it may throw jobs away.
+    """
+    problem = redis_problem(hopper.client)
+    if problem:
+        raise ConfigurationError([problem])
+
+
+def until_redis_is_there(step: Callable[[], object]) -> None:
+    """
+    Do *step*, waiting for a Redis that is not there yet, full or a replica.
+
+    Raises:
+        ConfigurationError: If it refuses the log-in.
+    """
+    redis_is = AwayLog("start")
+    while True:
+        try:
+            step()
+        except (redis.AuthenticationError, NoPermissionError) as error:
+            raise ConfigurationError([f"redis_url: Redis refused the login; {hint_for(error)}"]) from None
+        except redis.RedisError as error:
+            if not is_away(error):
+                raise
+            redis_is.away(error)
+            threading.Event().wait(0.5)
+        else:
+            return redis_is.back()
+
+
+def begin(config: str | None, supervisor_pipe: int | None) -> Settings:
+    """
+    Read the settings, set the log up, and watch the supervisor.
+
+    Args:
+        config: The settings file; None as in `Settings.load`.
+        supervisor_pipe: Its reading end; the supervisor's death closes the other one.
+
+    Raises:
+        ConfigurationError: With one sentence for every problem at once.
+    """
+    # Celery warns root of unpickling what strangers send; we take JSON alone.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    settings = Settings.load(config)
+    logs.set_up(settings.log_level)
+    if supervisor_pipe is not None:
+        threading.Thread(target=_stop_with_the_supervisor, args=(supervisor_pipe,), daemon=True).start()
+    return settings
+
+
+def _stop_with_the_supervisor(pipe: int) -> None:
+    """A supervisor that was killed closes its end of the pipe: stop as if it had asked."""
+    os.read(pipe, 1)
+    log.warning("supervisor_lost")
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,71 @@
+"""One webhook process: Celery on a queue of its own, so that a CRM that hangs never takes a slot from dialing."""
+
+from typing import Any
+
+import redis
+import structlog
+from celery import Celery, bootsteps
+from celery.worker.state import reserved_requests
+
+from worker import broker, redis_away
+from worker.app import build_app, delivery_message
+from worker.hopper import Hopper
+from worker.messages import delivery_id_in
+from worker.node import refuse_what_loses_jobs, until_redis_is_there, work
+from worker.settings import Settings
+from worker.webhooks.courier import Courier
+from worker.webhooks.sending import ResultCalls, Sender
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings, result_calls: ResultCalls, *, name: str, concurrency: int) -> int:
+    """
+    Bring results to endpoints until SIGTERM or SIGINT, let attempts under way end, and return the exit code.
+
+    Args:
+        settings: Read once by the caller.
+        result_calls: Makes the calls to the sources' own CRMs.
+        name: Celery's node name, unique among all processes.
+        concurrency: Attempts at once.
+
+    Raises:
+        ConfigurationError: If this Redis would lose jobs.
+    """
+    hopper = Hopper.from_settings(settings, actor=name)
+    until_redis_is_there(lambda: refuse_what_loses_jobs(hopper))
+    app = build_app(settings, queue=settings.webhook_queue)
+    app.sender = Sender(hopper, settings, result_calls)
+    message = delivery_message(app)
+    broker.guard(app, hopper, message, id_in=delivery_id_in)
+    courier = Courier(hopper, settings, message=message, name=name, slots=concurrency)
+    app.steps["worker"].add(_step(app, courier))
+    return work(app, name=name, concurrency=concurrency)
+
+
+def _step(app: Celery, courier: Courier) -> type[bootsteps.StartStopStep]:
+    class WebhookThreads(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+        """The courier starts before the first message and stops before the last attempt ends."""
+
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, worker: Any) -> None:
+            courier.start()
+            log.info("webhooks_ready", worker=worker.hostname, slots=worker.concurrency)
+
+        def stop(self, worker: Any) -> None:
+            courier.stop()
+            app.sender.stopping.set()
+            worker.pool.stop()
+            _put_back_what_never_began(app.sender)
+            log.info("webhooks_stopped", worker=worker.hostname)
+
+    return WebhookThreads
+
+
+def _put_back_what_never_began(sender: Sender) -> None:
+    try:
+        for request in list(reserved_requests):
+            sender.put_back(request.id)
+    except redis.RedisError as error:
+        redis_away.tell(error, thread="stop")  # their leases end by themselves

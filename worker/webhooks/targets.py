@@ -1,0 +1,103 @@
+"""Who is to hear of what: endpoints and sources of the settings, as the targets of deliveries."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from worker.hopper import Hopper, Keeping
+from worker.jobs import DialResult
+from worker.settings import Settings
+from worker.webhooks.endpoints import Route
+
+_SOURCE = "source:"
+# A source whose block has one of these tells its CRM of results: a template, or what to call the CRM with.
+_TELLING = ("result", "rest_url", "access_token")
+# Ends per step: a longer one would keep others, and the dialing, from Redis.
+_BATCH = 100
+_PORT = re.compile(r"https?://[^/\s{}@]*:([0-9]{1,5})(?=[/?#\"'\s]|$)")
+
+
+def telling_sources(settings: Settings) -> list[str]:
+    """Return the names of the sources whose CRM may be told of results; the adapter decides for each result."""
+    return [name for name, block in settings.source.items() if any(block.get(key) for key in _TELLING)]
+
+
+def anybody_listens(settings: Settings) -> bool:
+    """Return whether there is any endpoint, or source that tells its CRM, in the settings."""
+    return bool(settings.webhook or telling_sources(settings))
+
+
+def target_names(settings: Settings) -> list[str]:
+    """Return the names of all targets: endpoints, and `source:NAME`."""
+    return [*settings.webhook, *(f"{_SOURCE}{name}" for name in telling_sources(settings))]
+
+
+def source_of(target: str) -> str | None:
+    """Return the source that a target stands for; None for an endpoint."""
+    return target.removeprefix(_SOURCE) if target.startswith(_SOURCE) else None
+
+
+def routes(settings: Settings) -> dict[str, Route]:
+    """Return how far calls to each target may go."""
+    sources = {
+        f"{_SOURCE}{name}": settings.webhooks.sources.get(name, Route()) for name in telling_sources(settings)
+    }
+    return {**settings.webhook, **sources}
+
+
+def ports_written(block: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the ports that an operator wrote into the addresses of a source's block, however deep."""
+    return tuple(sorted({int(port) for text in _texts(block) for port in _PORT.findall(text)}))
+
+
+def keeping_of(settings: Settings) -> Keeping:
+    """Return how long dead letters are kept, and how many."""
+    return Keeping(kept_s=settings.webhooks.keep_dead_s, most_dead=settings.webhooks.most_dead)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, Iterable):
+        for inner in value:
+            yield from _texts(inner)
+
+
+class Announcer:
+    """
+    Stores a delivery for everybody who is to hear of an end; does nothing where nobody listens.
+
+    Args:
+        hopper: Where deliveries wait.
+        settings: Who wants what.
+    """
+
+    def __init__(self, hopper: Hopper, settings: Settings) -> None:
+        self._hopper = hopper
+        self._endpoints = settings.webhook
+        self._origins = {name: endpoint.origins for name, endpoint in settings.webhook.items()}
+        self._sources = telling_sources(settings)
+        self._keeping = keeping_of(settings)
+
+    def announce(self, results: Sequence[DialResult]) -> None:
+        """
+        Store their deliveries, once, however often this is called.
+
+        Raises:
+            redis.exceptions.RedisError: If that failed; then the results must stay in the outbox.
+        """
+        for first in range(0, len(results), _BATCH):
+            ends = [(result, self._wanting(result)) for result in results[first : first + _BATCH]]
+            if self._sources or any(names for _, names in ends):
+                self._hopper.announce(ends, origins=self._origins, sources=self._sources, keeping=self._keeping)
+
+    def _wanting(self, result: DialResult) -> list[str]:
+        return [
+            name
+            for name, endpoint in self._endpoints.items()
+            if (not endpoint.states or result.state in endpoint.states)
+            and (not endpoint.pbx or result.pbx in endpoint.pbx)
+        ]
