@@ -8,10 +8,11 @@ from typing import Any
 import redis
 
 from worker.errors import AttemptFailed, PbxBarred, TokenRefused
-from worker.hopper import KILL_SWITCH, Hopper, Token
+from worker.hopper import KILL_SWITCH, EndpointView, Hopper, Token
 from worker.jobs import JobState
 from worker.pbx import Device, PbxSession, adapter_for
 from worker.settings import PbxSettings, Settings
+from worker.webhooks.targets import anybody_listens, target_names
 
 # Clocks further apart than this make due times and logs confusing; nothing unsafe, for Redis's clock decides.
 _CLOCK_S = 2.0
@@ -92,6 +93,7 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("warning", "workers", "none is running", "start `outdial worker`")
     yield set_aside_finding(hopper)
+    yield from webhook_findings(hopper, settings)
     unknown, is_all = hopper.count_ended(JobState.UNKNOWN, hopper.now() - _UNKNOWN_S)
     if unknown:
         jobs = f"{unknown:,} job" if unknown == 1 else f"{unknown:,} jobs"
@@ -103,6 +105,38 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         )
     if KILL_SWITCH in hopper.paused():
         yield Finding("warning", "pause", "everything is paused", "`outdial resume --all` when dialing may go on")
+
+
+def webhook_findings(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
+    """Yield what to say of those who are told of results; nothing where nobody is."""
+    if not anybody_listens(settings):
+        return
+    couriers = hopper.couriers_alive()
+    if couriers:
+        yield Finding("ok", "webhooks", f"{len(couriers)} processes alive with {sum(couriers.values())} slots")
+    else:
+        yield Finding(
+            "warning", "webhooks", "no process is running: no results are told", "start `outdial worker`"
+        )
+    now = hopper.now()
+    for view in map(hopper.endpoint, target_names(settings)):
+        yield _endpoint(view, now)
+
+
+def _endpoint(view: EndpointView, now: float) -> Finding:
+    subject = f"endpoint {view.name}"
+    counts = f"{view.waiting:,} waiting, {view.dead:,} given up"
+    if view.state == "disabled":
+        advice = f"mend it, then `outdial webhooks enable {view.name}` and `replay --endpoint {view.name}`"
+        return Finding(
+            "warning", subject, f"disabled {_ago(now - view.disabled_at)}: {view.disabled_why}; {counts}", advice
+        )
+    if view.state == "failing":
+        since = f"failing since {_ago(now - view.failing_since)}, {view.failures} times in a row"
+        text = f"{since}: {view.last_error}; {counts}"
+        return Finding("warning", subject, text, f"`outdial webhooks test {view.name}` tries it now")
+    advice = f"`outdial webhooks failed --endpoint {view.name}` lists what was given up" if view.dead else ""
+    return Finding("warning" if view.dead else "ok", subject, counts, advice)
 
 
 def set_aside_finding(hopper: Hopper) -> Finding:
