@@ -121,7 +121,7 @@ def test_no_proxy_of_the_environment_is_used(serve: Serve, monkeypatch: pytest.M
 def test_an_answer_that_does_not_come_is_not_waited_for(serve: Serve, answer: Answer) -> None:
     served = serve(answer)
 
-    assert send(served, timeout_s=0.3) == NoReply("it did not answer within 0.3 s")
+    assert send(served, timeout_s=0.15) == NoReply("it did not answer within 0.15 s")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(serve: Serve, answer: An
 def test_a_status_counts_whatever_becomes_of_the_rest(serve: Serve, head: bytes) -> None:
     served = serve(drip(head))
 
-    assert send(served, timeout_s=0.3) == Reply(200)
+    assert send(served, timeout_s=0.15) == Reply(200)
 
 
 def test_a_tls_handshake_that_does_not_come_is_not_waited_for(serve: Serve) -> None:
@@ -144,20 +144,20 @@ def test_a_tls_handshake_that_does_not_come_is_not_waited_for(serve: Serve) -> N
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
 
-        heard = send(served, url=f"https://localhost:{port}/", timeout_s=0.3)
+        heard = send(served, url=f"https://localhost:{port}/", timeout_s=0.15)
 
-    assert heard == NoReply("it did not answer within 0.3 s")
+    assert heard == NoReply("it did not answer within 0.15 s")
 
 
 def test_a_name_that_nobody_resolves_is_not_waited_for(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     served, go_on = serve(always(200)), threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: go_on.wait(30) and [])
 
-    heard = send(served, timeout_s=0.2)
+    heard = send(served, timeout_s=0.15)
 
     go_on.set()
     assert isinstance(heard, NoReply)
-    assert "within 0.2 s" in heard.error or "not resolved in time" in heard.error
+    assert "within 0.15 s" in heard.error or "not resolved in time" in heard.error
 
 
 def test_where_nobody_listens_or_no_name_is_known_it_says_so(serve: Serve) -> None:

@@ -12,7 +12,7 @@ from worker.jobs import DialResult
 _json = json.JSONEncoder(separators=(",", ":")).encode
 _TARGET = (
     *("failing_since", "failures", "rest_until", "last_error", "last_error_at", "last_success"),
-    *("disabled_at", "disabled_why", "dropped"),
+    *("disabled_at", "disabled_why", "dropped", "asked_until"),
 )
 
 
@@ -67,12 +67,15 @@ class Patience:
     How a failing target is treated.
 
     From `fails_from` failures in a row on it gets one attempt at a time, at most `rest_cap_s` apart; without a
-    success for `disable_after_s` it is disabled. After the next success `bring` waiting deliveries are brought
-    forward with each further one.
+    success for `disable_after_s` it is disabled. Where none is due for longer, one goes before its time after a
+    tenth of the time that it has failed, between `probe_every_s` and `probe_cap_s`. After the next success `bring`
+    waiting deliveries are brought forward with each further one.
     """
 
     rest_cap_s: float
     disable_after_s: float
+    probe_every_s: float = 15
+    probe_cap_s: float = 3600
     fails_from: int = 3
     bring: int = 100
 
@@ -82,8 +85,8 @@ class EndpointView:
     """
     One target at a glance; times are unix seconds, 0 if there is none.
 
-    `failing_since`: the first of the `failures` in a row; `next_at`: when the first of the `waiting` is due;
-    `dropped`: dead letters there was no room for.
+    `failing_since`: the first of the `failures` in a row; `rest_until`: nothing is tried before; `next_at`: when
+    the first of the `waiting` is due; `dropped`: dead letters there was no room for.
     """
 
     name: str
@@ -251,6 +254,8 @@ class Deliveries(Looking):
             "disable": ending.disable,
             "fails_from": patience.fails_from,
             "rest_cap_s": patience.rest_cap_s,
+            "probe_every_s": patience.probe_every_s,
+            "probe_cap_s": patience.probe_cap_s,
             "disable_after_s": patience.disable_after_s,
             "bring": patience.bring,
             "kept_s": keeping.kept_s,
@@ -287,7 +292,7 @@ class Deliveries(Looking):
             pipe.zcard(keys.dead(target))
             pipe.zrange(keys.due(target), 0, 0, withscores=True)
             state, waiting, in_flight, dead, first = pipe.execute()
-        since, failures, rest_until, error, error_at, success, disabled_at, why, dropped = state
+        since, failures, rest_until, error, error_at, success, disabled_at, why, dropped, asked_until = state
         return EndpointView(
             name=target,
             waiting=waiting,
@@ -296,7 +301,7 @@ class Deliveries(Looking):
             next_at=first[0][1] if first else 0.0,
             failing_since=float(since or 0),
             failures=int(failures or 0),
-            rest_until=float(rest_until or 0),
+            rest_until=max(float(rest_until or 0), float(asked_until or 0)),
             last_error=error or "",
             last_error_at=float(error_at or 0),
             last_success=float(success or 0),

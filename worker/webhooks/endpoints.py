@@ -164,10 +164,10 @@ class WebhooksSettings(_Part):
     How results are told, to whomever.
 
     After each of the waits `retry_s` another attempt is made, and after the last the delivery is given up. An
-    endpoint that fails is tried by one attempt at a time, `probe_every_s` apart at most; one without a success for
-    `disable_after_s` is disabled. What was given up is kept for `keep_dead_s`, the newest `most_dead` of each
-    endpoint. `concurrency` attempts at once in each of `processes` processes. `sources` says how far the calls to
-    the sources' own CRMs may go.
+    endpoint that fails is tried by one attempt at a time, at least every `probe_every_s` or a tenth of the time it
+    has failed; one without a success for `disable_after_s` is disabled. What was given up is kept for
+    `keep_dead_s`, the newest `most_dead` of each endpoint. `concurrency` attempts at once in each of `processes`
+    processes. `sources` says how far the calls to the sources' own CRMs may go.
     """
 
     processes: Annotated[int, Field(ge=1, le=64)] = 1
@@ -175,7 +175,7 @@ class WebhooksSettings(_Part):
     retry_s: Annotated[
         tuple[Annotated[float, Field(gt=0, le=7 * 86400)], ...], Field(min_length=1, max_length=100)
     ] = RETRY_S
-    probe_every_s: Annotated[float, Field(ge=0.1, le=3600)] = 30
+    probe_every_s: Annotated[float, Field(ge=0.1, le=3600)] = 15
     disable_after_s: Annotated[float, Field(gt=0, le=366 * 86400)] = 5 * 86400
     keep_dead_s: Annotated[int, Field(ge=60, le=366 * 86400)] = 30 * 86400
     most_dead: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000

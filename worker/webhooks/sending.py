@@ -111,6 +111,7 @@ class Sender:
             retry_s=self._settings.webhooks.retry_s,
             roll=random.random(),
             now=datetime.now(UTC),
+            is_own_call=source_of(attempt.target) is not None,
         )
 
     def _call_for(self, attempt: Attempt) -> Call | _NoCall:
@@ -158,7 +159,11 @@ class Sender:
 def patience_of(settings: Settings) -> Patience:
     """Return how targets that fail are treated."""
     webhooks = settings.webhooks
-    return Patience(rest_cap_s=webhooks.probe_every_s, disable_after_s=webhooks.disable_after_s)
+    return Patience(
+        rest_cap_s=webhooks.probe_every_s,
+        probe_every_s=webhooks.probe_every_s,
+        disable_after_s=webhooks.disable_after_s,
+    )
 
 
 def _log(attempt: Attempt, ending: Ending, word: str, *, disabled: bool) -> None:

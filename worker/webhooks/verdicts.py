@@ -13,10 +13,18 @@ LONGEST_WISH_S = 86_400.0
 _JITTER = 0.2
 # Standard Webhooks 1.0, "Response status codes": slow down.
 _SLOW_DOWN = (429, 503)
+# What it is about is wrong or not there (any more); not who asks, or how often.
+_REFUSES_THE_CALL = (400, 404, 405, 409, 410, 413, 422)
 
 
 def ending_of(
-    heard: Reply | NoReply, *, attempts: int, retry_s: Sequence[float], roll: float, now: datetime
+    heard: Reply | NoReply,
+    *,
+    attempts: int,
+    retry_s: Sequence[float],
+    roll: float,
+    now: datetime,
+    is_own_call: bool = False,
 ) -> Ending:
     """
     Decide what becomes of a delivery.
@@ -30,12 +38,16 @@ def ending_of(
         retry_s: The waits between them; after the last the delivery is given up.
         roll: Where in the jitter to land, in [0, 1).
         now: The present time, for dates in `Retry-After`.
+        is_own_call: It was the CRM's own call. Where it refuses what that call says, it would refuse it again, and
+            that says nothing of other calls: the delivery alone is given up.
 
     Source: standardwebhooks specification 1.0.0, sections on failures and retries; RFC 9110, section 10.2.3.
     """
     if isinstance(heard, Reply) and 200 <= heard.status < 300:
         return Ending("delivered")
     error = heard.error if isinstance(heard, NoReply) else _words(heard.status)
+    if is_own_call and isinstance(heard, Reply) and heard.status in _REFUSES_THE_CALL:
+        return Ending("dead", error=error)
     if isinstance(heard, Reply) and heard.status == 410:
         return Ending("dead", error=error, blames=True, disable="it says that it is gone for good (HTTP 410)")
     asked_s = retry_after_s(heard.retry_after, now=now) if isinstance(heard, Reply) else 0.0

@@ -88,7 +88,7 @@ class Post:
 
     def forget_rest(self, target: str = "crm") -> None:
         """As if the time had passed for which a failing target is left alone."""
-        self.hopper.client.hdel(self.hopper.keys.target(target), "rest_until")
+        self.hopper.client.hdel(self.hopper.keys.target(target), "rest_until", "asked_until")
         self.hopper.client.zadd(f"{self.hopper.keys.namespace}:targets", {target: 1})
 
     def make_due(self, target: str = "crm") -> None:

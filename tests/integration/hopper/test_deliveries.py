@@ -251,14 +251,48 @@ def test_one_that_keeps_failing_is_not_brought_forward_for_ever(post: Post) -> N
 def test_a_rest_that_an_endpoint_asked_for_holds_all_its_deliveries(post: Post) -> None:
     for n in range(2):
         post.announced(extid=str(1000 + n))
-    first, _ = post.dispatch()
+    first, other = post.dispatch()
 
     post.end(post.take(first), Ending("again", delay_s=0, rest_s=30, error="HTTP 429", blames=True))
+    post.end(post.take(other), DELIVERED)
     post.announced(extid="1009")
 
     assert post.dispatch() == []
     assert post.sleep_s is not None
     assert 20 < post.sleep_s <= 30
+
+
+def test_a_failing_endpoint_is_probed_before_anything_is_due_which_costs_no_attempt(post: Post) -> None:
+    quick = Patience(rest_cap_s=60, disable_after_s=3600, probe_every_s=0.01)
+    post.announced()
+    post.end(post.attempt(), FAILED, patience=quick)
+    due = post.view().next_at
+
+    for _ in range(2):
+        [delivery_id] = eventually(post.dispatch)
+        probe = post.take(delivery_id)
+        assert probe is not None
+        assert probe.attempts == 1
+        post.end(probe, Ending("again", delay_s=9999, error="HTTP 500", blames=True), patience=quick)
+        assert post.view().next_at == due, "its own time stays"
+        post.forget_rest()
+
+    [delivery_id] = eventually(post.dispatch)
+    post.end(post.take(delivery_id), DELIVERED)
+    assert post.view().state == "ok"
+
+
+def test_the_longer_an_endpoint_fails_the_further_its_probes_are_apart(post: Post) -> None:
+    home = post.hopper.keys.target("crm")
+    post.announced()
+    for failing_s, apart_s in ((0, 15), (3000, 300), (90_000, 3600)):
+        post.end(post.attempt(), FAILED)
+        post.hopper.client.hset(home, "failing_since", post.hopper.now() - failing_s)
+        post.make_due()
+        post.end(post.attempt(), FAILED)
+        probe_in_s = float(post.hopper.client.hget(home, "probe_at")) - post.hopper.now()
+        assert apart_s - 5 < probe_in_s < apart_s + 5
+        post.make_due()
 
 
 # --- dead letters ----------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@
 -- with @ID@ and @TAG@ in place of delivery id and delivery tag}.
 -- State and message change in this one step. Should the message be lost, or whoever has it die, the lease ends and the
 -- delivery is due again. Targets that fail have half of the slots at most between them, so that those that hang never
--- take all. Deliveries of a disabled target are given up. Returns {deliveries handed out, seconds until there is
+-- take all. Where none of a failing target's deliveries is due for long, one goes before its time as a probe, which
+-- costs it no attempt, so that a target that is well again is found so. Deliveries of a disabled target are given up. Returns {deliveries handed out, seconds until there is
 -- something to do, or -1 for "when woken"}. Twice: hands out what may go by then.
 local given = cjson.decode(ARGV[1])
 local VISITS, MOST_GIVEN_UP = 200, 50
@@ -38,7 +39,7 @@ end
 local function take_back_what_lapsed(target)
   for _, id in ipairs(redis.call('ZRANGE', key('flying', target), '-inf', NOW, 'BYSCORE', 'LIMIT', 0, 100)) do
     redis.call('ZREM', key('flying', target), id)
-    redis.pcall('HDEL', key('delivery', id), 'nonce') -- spoiled ones are seen when their turn comes
+    redis.pcall('HDEL', key('delivery', id), 'nonce', 'probe') -- spoiled ones are seen when their turn comes
     redis.call('ZADD', key('due', target), stamp(NOW), id)
   end
 end
@@ -50,11 +51,12 @@ local function give_up_some(target)
   return redis.call('EXISTS', key('due', target)) == 1 and NOW or lease_end(target)
 end
 
-local function hand_out(id, target, fails)
+local function hand_out(id, target, fails, probe)
   redis.call('ZREM', key('due', target), id)
   if not parts_of(id) or not sound_delivery(id, target) then return 0 end
   local over_at = stamp(NOW + given.lease_s)
-  redis.call('HDEL', key('delivery', id), 'nonce')
+  redis.call('HDEL', key('delivery', id), 'nonce', 'probe')
+  if probe then redis.call('HSET', key('delivery', id), 'probe', probe) end
   redis.call('ZADD', key('flying', target), over_at, id)
   if fails then redis.call('ZADD', key('trials'), over_at, id) end
   redis.call('LPUSH', KEYS[2], message_for(id))
@@ -64,9 +66,9 @@ end
 -- One turn of one target. Returns deliveries handed out and when to look at it again (nil: when something comes).
 local function visit(target)
   take_back_what_lapsed(target)
-  local state = redis.call('HMGET', key('target', target), 'disabled_at', 'failures', 'rest_until')
+  local state = redis.call('HMGET', key('target', target), 'disabled_at', 'failures', 'rest_until', 'probe_at', 'asked_until')
   if state[1] then return 0, give_up_some(target) end
-  local rest_until = tonumber(state[3] or 0) or 0
+  local rest_until = math.max(tonumber(state[3] or 0) or 0, tonumber(state[5] or 0) or 0)
   if rest_until > NOW then return 0, rest_until end
   local fails = (tonumber(state[2] or 0) or 0) >= given.fails_from
   local limit = fails and 1 or given.limits[target] or given.limit
@@ -74,7 +76,12 @@ local function visit(target)
   if fails and redis.call('ZCARD', key('trials')) >= most_trials then return 0, NOW + 0.5 end
   local first = redis.call('ZRANGE', key('due', target), 0, 0, 'WITHSCORES')
   if first[1] and tonumber(first[2]) <= NOW then return hand_out(first[1], target, fails), NOW end
-  local soonest = math.min(first[2] and tonumber(first[2]) or math.huge, lease_end(target) or math.huge)
+  local probe_at = first[1] and tonumber(state[4] or '') or math.huge
+  if probe_at <= NOW then
+    redis.call('HDEL', key('target', target), 'probe_at')
+    return hand_out(first[1], target, true, first[2]), NOW
+  end
+  local soonest = math.min(first[2] and tonumber(first[2]) or math.huge, lease_end(target) or math.huge, probe_at)
   return 0, soonest < math.huge and soonest or nil
 end
 

@@ -13,7 +13,7 @@ local function replay(id)
   if not sound_delivery(id, target) then return 'gone' end
   redis.call('ZREM', key('dead', target), id)
   redis.call('PERSIST', key('delivery', id))
-  redis.call('HDEL', key('delivery', id), 'attempts', 'given_up_at')
+  redis.call('HDEL', key('delivery', id), 'attempts', 'given_up_at', 'probe')
   redis.call('HSET', key('delivery', id), 'announced_at', stamp(NOW))
   redis.call('ZADD', key('due', target), stamp(NOW), id)
   visit_at(target, NOW)

@@ -1,5 +1,6 @@
 -- take_delivery: an attempt begins. KEYS[1] NS, KEYS[2] the queue. ARGV: id, nonce of this attempt, lease_s.
--- Returns {'go', target, job, seq, result, attempts with this one, age_s since it was announced or replayed}, or
+-- Returns {'go', target, job, seq, result, attempts with this one (a probe costs none), age_s since it was announced
+-- or replayed}, or
 -- {'not_yours', ''} where it has arrived, was given up, waits for a later attempt, or is another's.
 -- Twice with the same nonce: 'go' again, counting once. If its holder dies, the lease ends and it is due again.
 local id, nonce = ARGV[1], ARGV[2]
@@ -12,7 +13,7 @@ redis.call('ZREM', key('flying', target), id) -- a removal first: a full server 
 redis.call('ZADD', key('flying', target), stamp(NOW + tonumber(ARGV[3])), id)
 redis.call('ZADD', key('targets'), 'LT', NOW + tonumber(ARGV[3]), target) -- no courier sleeps for so long
 if not delivery.nonce then
-  delivery.attempts = delivery.attempts + 1
+  if not delivery.probe or delivery.attempts == 0 then delivery.attempts = delivery.attempts + 1 end
   redis.call('HSET', key('delivery', id), 'nonce', nonce, 'attempts', delivery.attempts, 'tried_at', stamp(NOW))
 end
 local starved = redis.call('GET', key('courier_starved'))

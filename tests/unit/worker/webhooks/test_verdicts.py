@@ -43,6 +43,18 @@ def test_gone_disables_the_endpoint() -> None:
     assert (told.word, told.disable) == ("dead", "it says that it is gone for good (HTTP 410)")
 
 
+@pytest.mark.parametrize("status", [400, 404, 409, 410, 422])
+def test_a_crm_that_refuses_its_own_call_is_not_asked_again_and_not_blamed(status: int) -> None:
+    told = ending_of(Reply(status), attempts=1, retry_s=RETRY_S, roll=0.5, now=NOW, is_own_call=True)
+    assert (told.word, told.blames, told.disable) == ("dead", False, "")
+
+
+@pytest.mark.parametrize("status", [401, 403, 408, 429, 500, 503])
+def test_a_crm_that_may_take_its_own_call_later_is_asked_again(status: int) -> None:
+    told = ending_of(Reply(status), attempts=1, retry_s=RETRY_S, roll=0.5, now=NOW, is_own_call=True)
+    assert (told.word, told.blames) == ("again", True)
+
+
 def test_the_default_schedule_ends_after_about_three_days() -> None:
     words = [ending(Reply(500), attempts=n).word for n in range(1, len(RETRY_S) + 2)]
 

@@ -24,7 +24,7 @@ end
 
 -- A delivery as it can be worked with, or nil: one that somebody spoiled leaves every list and is shown by the doctor.
 local function sound_delivery(id, target)
-  local values = redis.pcall('HMGET', key('delivery', id), 'result', 'nonce', 'attempts', 'announced_at')
+  local values = redis.pcall('HMGET', key('delivery', id), 'result', 'nonce', 'attempts', 'announced_at', 'probe')
   local damage
   if values.err then
     damage = 'it is not a hash'
@@ -40,7 +40,7 @@ local function sound_delivery(id, target)
     local attempts = string.match(values[3] or '0', '^%d+$') and tonumber(values[3] or 0) or 0
     local announced_at = string.match(values[4] or '', '^%d+%.?%d*$') and tonumber(values[4]) or NOW
     return { result = values[1], nonce = values[2] or nil, attempts = math.min(attempts, 1e6),
-      announced_at = math.min(announced_at, NOW) }
+      announced_at = math.min(announced_at, NOW), probe = values[5] }
   end
   leave_queues(id, target)
   redis.call('EXPIRE', key('delivery', id), NOTES_KEPT_S)
@@ -50,7 +50,7 @@ end
 -- A dead letter: listed, and replayable, for `kept_s`; the newest `most` of a target.
 local function give_up(id, target, error, kept_s, most)
   leave_queues(id, target)
-  redis.call('HDEL', key('delivery', id), 'nonce')
+  redis.call('HDEL', key('delivery', id), 'nonce', 'probe')
   redis.call('HSET', key('delivery', id), 'error', error, 'given_up_at', stamp(NOW))
   redis.call('EXPIRE', key('delivery', id), kept_s)
   redis.call('ZADD', key('dead', target), stamp(NOW), id)

@@ -36,13 +36,14 @@
 -- Results on their way to endpoints (a target is the name of an endpoint, or source:NAME). An ID is JOB_SEQ_TARGET, so
 -- the same end of a job, told again, is the same delivery:
 --   NS:delivery:ID     hash    result (JSON), announced_at, attempts, nonce (of the attempt under way), error and
---                              tried_at (of the last one), given_up_at
+--                              tried_at (of the last one), given_up_at, probe (while it goes before its time: that)
 --   NS:due:TARGET      zset    ID -> time of its next attempt
 --   NS:flying:TARGET   zset    ID -> end of lease: handed to Celery, or under way
 --   NS:dead:TARGET     zset    ID -> time it was given up: the dead letters
 --   NS:trials          zset    ID -> end of lease: those in flight to targets that fail
---   NS:target:TARGET   hash    how it fares: failing_since, failures (in a row), rest_until, last_error, last_error_at,
---                              last_success, to_bring (waiting ones to bring forward), disabled_at, disabled_why,
+--   NS:target:TARGET   hash    how it fares: failing_since, failures (in a row), rest_until, asked_until (the
+--                              same, as the target itself asked), probe_at (when one goes
+--                              before its time), last_error, last_error_at, last_success, to_bring (waiting ones to bring forward), disabled_at, disabled_why,
 --                              dropped (dead letters there was no room for)
 --   NS:targets         zset    TARGET -> time the courier looks at it next: the round between targets
 --   NS:endpoints       set     names of all targets that ever had a delivery
