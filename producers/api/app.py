@@ -51,6 +51,7 @@ def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.state.stop = intake.stop
     # The batch comes before the route of one job, which would take `:batch` for the end of an id.
     for routes in (BatchRoutes, JobRoutes, PbxRoutes, HookRoutes, HealthRoutes, PageRoutes):
         app.include_router(routes(intake).router)

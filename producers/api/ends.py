@@ -10,6 +10,7 @@ import redis
 from worker.hopper import Hopper
 
 _LOOK_S = 1.0
+_ANY = ""  # no job's id
 
 
 class Ends:
@@ -30,6 +31,17 @@ class Ends:
 
     async def next_look(self, job_id: str, within_s: float) -> None:
         """Return when a job ended, or it is time to look at it again: after *within_s*, or a second."""
+        await self._next(job_id, within_s)
+
+    async def next_end(self, within_s: float) -> None:
+        """Return when any job ended, or after *within_s*, or a second."""
+        await self._next(_ANY, within_s)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._closed.set()
+
+    async def _next(self, job_id: str, within_s: float) -> None:
         self._listen()
         ended = asyncio.Event()
         self._waiting[job_id].add(ended)
@@ -40,10 +52,6 @@ class Ends:
             self._waiting[job_id].discard(ended)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._closed.set()
 
     def _listen(self) -> None:
         if self._loop is None:
@@ -56,10 +64,10 @@ class Ends:
                 for job_id in self._hopper.ends(look_s=_LOOK_S):
                     if self._closed.is_set():
                         return
-                    if job_id in self._waiting:
+                    if job_id is not None and (job_id in self._waiting or _ANY in self._waiting):
                         loop.call_soon_threadsafe(self._tell, job_id)
             self._closed.wait(_LOOK_S)
 
     def _tell(self, job_id: str) -> None:
-        for ended in self._waiting.get(job_id, ()):
+        for ended in (*self._waiting.get(job_id, ()), *self._waiting.get(_ANY, ())):
             ended.set()

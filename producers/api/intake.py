@@ -38,9 +38,15 @@ class Intake:
         )
         self.admit: Together[tuple[str, str], Admission | None] = Together("admit", dialer.hopper.admit, most=200)
         self.ends = Ends(dialer.hopper)
+        # The server is about to stop: answers that never end of themselves must end now.
+        self.is_stopping = False
         # Requests with these idempotency keys are being served by this process.
         self.under_way: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="api")
+
+    def stop(self) -> None:
+        """Let answers end that go on until the server stops."""
+        self.is_stopping = True
 
     @property
     def settings(self) -> ApiSettings:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from producers.api.intake import Intake
+from producers.api.live import LiveRoutes
 
 OPEN_PATHS = ("/", "/docs")
 
@@ -15,5 +16,6 @@ class PageRoutes:
         intake: What it shares with the others.
     """
 
-    def __init__(self, intake: Intake) -> None:  # noqa: ARG002 - it will have state to show
+    def __init__(self, intake: Intake) -> None:
         self.router = APIRouter(include_in_schema=False)
+        self.router.include_router(LiveRoutes(intake).router)

@@ -94,3 +94,8 @@ class _Server(uvicorn.Server):
             host = self._settings.address if ":" not in self._settings.address else f"[{self._settings.address}]"
             sys.stdout.write(json.dumps({"url": f"{scheme}://{host}:{port}"}) + "\n")
             sys.stdout.flush()
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Stop; streams that would never end are told first, for uvicorn waits for them."""
+        self.config.app.state.stop()  # type: ignore[union-attr]  # `build` made it
+        await super().shutdown(sockets)  # type: ignore[arg-type]
