@@ -1,4 +1,4 @@
-"""The page to dial from: files without a secret, open to all."""
+"""The page to dial from, and the one that describes the interface: files without a secret, open to all."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -10,8 +10,10 @@ from producers.api.intake import Intake
 from producers.api.live import LiveRoutes
 
 _FOLDER = Path(__file__).parent / "static"
-_PAGES = {"/": "page.html"}
+_PAGES = {"/": "page.html", "/docs": "docs.html"}
 _PARTS = (
+    "docs.css",
+    "docs.js",
     "door.js",
     "elements.js",
     "form.js",
@@ -19,6 +21,7 @@ _PARTS = (
     "jobs.js",
     "look.css",
     "page.js",
+    "schema.js",
     "stream.js",
 )
 _FILES = _PAGES | {f"/static/{name}": name for name in _PARTS}

@@ -22,7 +22,7 @@ WAYS_TO_HTML = (
 
 def test_every_file_is_served_under_its_own_path_and_nothing_else_is_open() -> None:
     assert set(page._FILES.values()) == {file.name for file in FILES}
-    assert set(page.OPEN_PATHS) == {"/", *(f"/static/{name}" for name in page._PARTS)}
+    assert set(page.OPEN_PATHS) == {"/", "/docs", *(f"/static/{name}" for name in page._PARTS)}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
