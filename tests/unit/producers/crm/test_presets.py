@@ -126,6 +126,15 @@ def test_events_of_one_record_are_told_apart() -> None:
         assert len({one_wish(preset, body).dedupe for body in bodies}) == 2
 
 
+def test_a_pipedrive_event_is_not_named_by_its_record_alone() -> None:
+    def dedupe(**meta: Any) -> str:
+        named = {"entity": "deal", "entity_id": 7, "id": 7, "timestamp": 1, "version": "2.0", **meta}
+        return one_wish("pipedrive", {"meta": named, "data": {"phone": "1"}}).dedupe
+
+    assert dedupe(attempt=1) == dedupe(attempt=2)
+    assert len({dedupe(), dedupe(timestamp=2), dedupe(id=8, entity_id=8), dedupe(id="an-id-of-the-event")}) == 4
+
+
 def test_a_context_that_dataverse_cut_is_said_to_be_so() -> None:
     cut = posted({"MessageName": "Update"}, {"x-ms-dynamics-msg-size-exceeded": "true"})
     with pytest.raises(BadPayload, match="256 KB"):
