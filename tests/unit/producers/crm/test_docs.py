@@ -1,5 +1,6 @@
 """Settings in the documentation are settings that work."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from producers.crm.base import Delivery
 from producers.crm.presets import merged
-from producers.crm.registry import adapters
+from producers.crm.registry import adapter, adapters
 
 DOCS = Path(__file__).parents[4] / "docs"
 TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
@@ -30,6 +32,12 @@ def resolved(table: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def documented(source: str, page: str = "crm.md") -> dict[str, Any]:
+    """The block of a source as a page has it, with its secrets."""
+    blocks = [tomllib.loads(block).get("source", {}) for block in TOML.findall((DOCS / page).read_text())]
+    return resolved(next(block[source] for block in blocks if source in block))
+
+
 @pytest.mark.parametrize("page", sorted(DOCS.glob("crm*.md")), ids=lambda page: page.name)
 def test_every_block_of_a_source_can_be_used_as_it_is(page: Path) -> None:
     sources: dict[str, dict[str, Any]] = {}
@@ -40,3 +48,25 @@ def test_every_block_of_a_source_can_be_used_as_it_is(page: Path) -> None:
             assert all(adapter.warnings() == () for adapter in made.values())
     assert adapters(sources).keys() == sources.keys()
     assert sources
+
+
+@pytest.mark.parametrize(
+    ("fields", "before", "wishes"),
+    [
+        ({"0a1": {"id": 42}}, {"0a1": {"id": 41}}, 1),
+        ({"0a1": {"id": 42}}, {"0a1": None}, 1),
+        ({"0a1": {"id": 42}}, {"1b2": {"id": 5}}, 0),
+        ({"0a1": {"id": 42}}, None, 0),
+        ({"0a1": {"id": 41}}, {"0a1": {"id": 42}}, 0),
+        ({"0a1": None}, {"0a1": {"id": 42}}, 0),
+    ],
+)
+def test_pipedrive_wishes_for_a_call_when_its_field_becomes_so_and_not_while_it_is(
+    fields: dict[str, Any], before: dict[str, Any] | None, wishes: int
+) -> None:
+    # Keys of such fields may begin with a digit, so they have to stand in quotes.
+    block = json.loads(json.dumps(documented("pipedrive")).replace("KEY", "0a1"))
+    event = {"meta": {"id": "e"}, "data": {"custom_fields": fields}, "previous": {"custom_fields": before}}
+    body = json.dumps(event if before else {**event, "previous": {"name": "Ada"}}).encode()
+    source = adapter("pipedrive", block)
+    assert len(source.wishes(Delivery("POST", "https://outdial.example/hooks/pipedrive", {}, body))) == wishes
