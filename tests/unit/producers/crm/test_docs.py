@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from producers.crm.base import Delivery
+from producers.crm import generic
+from producers.crm.base import Adapter, Delivery
 from producers.crm.presets import merged
 from producers.crm.registry import adapter, adapters
 
@@ -38,6 +39,11 @@ def documented(source: str, page: str = "crm.md") -> dict[str, Any]:
     return resolved(next(block[source] for block in blocks if source in block))
 
 
+def finds_an_extension(source: Adapter) -> bool:
+    says_it = isinstance(source.settings, generic.Settings) and source.settings.map.extid
+    return bool(says_it or source.settings.extension or source.settings.extensions)
+
+
 @pytest.mark.parametrize("page", sorted(DOCS.glob("crm*.md")), ids=lambda page: page.name)
 def test_every_block_of_a_source_can_be_used_as_it_is(page: Path) -> None:
     sources: dict[str, dict[str, Any]] = {}
@@ -46,8 +52,10 @@ def test_every_block_of_a_source_can_be_used_as_it_is(page: Path) -> None:
             sources[name] = merged(sources.get(name, {}), resolved(table))
             made = adapters({name: sources[name]}) if {"auth", "map"} <= sources[name].keys() else {}
             assert all(adapter.warnings() == () for adapter in made.values())
-    assert adapters(sources).keys() == sources.keys()
+    made = adapters(sources)
+    assert made.keys() == sources.keys()
     assert sources
+    assert all(finds_an_extension(source) for source in made.values())
 
 
 @pytest.mark.parametrize(
@@ -70,3 +78,16 @@ def test_pipedrive_wishes_for_a_call_when_its_field_becomes_so_and_not_while_it_
     body = json.dumps(event if before else {**event, "previous": {"name": "Ada"}}).encode()
     source = adapter("pipedrive", block)
     assert len(source.wishes(Delivery("POST", "https://outdial.example/hooks/pipedrive", {}, body))) == wishes
+
+
+def test_kommo_is_heard_whatever_it_tells_of_at_once() -> None:
+    source = adapter("kommo", documented("kommo"))
+    bodies = {
+        "contacts[add][0][id]=1&contacts[update][0][id]=2&contacts[update][1][id]=3": ["2", "3", "1"],
+        "contacts[add][0][id]=1": ["1"],
+        "contacts[delete][0][id]=1": [],
+        "leads[status][0][id]=1": [],
+    }
+    for body, ids in bodies.items():
+        sent = Delivery("POST", "https://outdial.example/hooks/kommo", {}, body.encode())
+        assert [wish.metadata["id"] for wish in source.wishes(sent)] == ids, body
