@@ -84,7 +84,8 @@ def test_the_query_stands_for_an_empty_body_that_may_be_a_form() -> None:
 # --- what is refused
 
 HOSTILE: list[tuple[Callable[..., Any], bytes, str]] = [
-    (json_body, b"[" * 200_000 + b"]" * 200_000, "nested too deeply"),
+    (json_body, b"[" * 40_000 + b"]" * 40_000, "nested too deeply"),
+    (json_body, b"[" * 200_000 + b"]" * 200_000, "too many objects"),
     (json_body, b"[" * (MAX_DEPTH + 2) + b"]" * (MAX_DEPTH + 2), "nested too deeply"),
     (json_body, b'{"a": {"b": 1, "b": 2}}', "name twice"),
     (json_body, b'{"a": NaN}', "NaN"),
@@ -94,8 +95,10 @@ HOSTILE: list[tuple[Callable[..., Any], bytes, str]] = [
     (json_body, b'{"a": "\xff\xfe"}', "not utf-8 at byte 8"),
     (json_body, b'{"a": "\\ud800"}', "surrogate"),
     (json_body, b'{"a": 1} x', "not JSON"),
-    (json_body, b"", "not JSON"),
+    (json_body, b"", "is empty"),
+    (json_body, b" \n", "is empty"),
     (json_body, b"[" + b"[]," * 60_000 + b"[]]", "too many objects"),
+    (json_body, b"[" + b"0," * 200_000 + b"0]", "too many values"),
     (json_body, b" " * (MAX_BYTES + 1), "at most"),
     (form_body, b"a" + b"[0]" * 100_000 + b"=1", "brackets"),
     (form_body, b"a" + b"[0]" * 17 + b"=1", "nested too deeply"),
@@ -154,6 +157,18 @@ def test_the_largest_body_that_is_read_takes_little_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 50 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_what_is_too_much_is_refused_before_it_is_built() -> None:
+    many = [b"[" + b"{}," * 340_000 + b"{}]", b"[" + b"1.5," * 260_000 + b"1]"]
+    for body in many:
+        tracemalloc.start()
+        try:
+            with pytest.raises(BadPayload, match="too many"):
+                json_body(body)
+            assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+        finally:
+            tracemalloc.stop()
 
 
 @given(st.binary(max_size=200))
