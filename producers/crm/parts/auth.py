@@ -152,8 +152,8 @@ class Hmac(_Proof):
     A signature by a shared secret (RFC 2104).
 
     `signed` is what it is made over: a text with `{method}`, `{url}` (the public one, as received), `{body}`,
-    `{timestamp}` and `{header:NAME}`. `header` holds `prefix` and the signature, or several with blanks between. A
-    delivery whose `timestamp_header` is more than `tolerance_s` off is refused.
+    `{timestamp}` and `{header:NAME}`. `header` holds `prefix` and the signature, or several with blanks between;
+    hex in capitals is the same. A delivery whose `timestamp_header` is more than `tolerance_s` off is refused.
     """
 
     kind: Literal["hmac"]
@@ -162,7 +162,7 @@ class Hmac(_Proof):
     header: HeaderName
     algorithm: Literal["sha256", "sha1", "sha512"] = "sha256"
     encoding: Literal["hex", "base64"] = "hex"
-    prefix: str = ""
+    prefix: Annotated[str, Field(pattern=r"^\S*$")] = ""
     signed: str = "{body}"
     timestamp_header: HeaderName | None = None
     timestamp_unit: Literal["s", "ms"] = "s"
@@ -187,10 +187,14 @@ class Hmac(_Proof):
     def _is_right(self, delivery: Delivery, body: Body) -> bool:  # noqa: ARG002
         if self.timestamp_header is not None and not self._is_recent(delivery):
             return False
-        wanted = self.prefix + self._signature(delivery)
+        wanted, given = self._signature(delivery), delivery.headers.get(self.header.lower(), "").split()[:10]
         # All of them are compared: how many there are is no secret.
-        same = [is_same(given, wanted) for given in delivery.headers.get(self.header.lower(), "").split()[:10]]
+        same = [is_same(self._without_prefix(one), wanted) for one in given]
         return any(same)
+
+    def _without_prefix(self, given: str) -> str:
+        signature = given.removeprefix(self.prefix) if given.startswith(self.prefix) else ""
+        return signature.lower() if self.encoding == "hex" else signature
 
     def _is_recent(self, delivery: Delivery) -> bool:
         try:

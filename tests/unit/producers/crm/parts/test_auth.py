@@ -94,6 +94,17 @@ def test_signatures_are_checked_over_what_the_settings_say(algorithm: str, encod
     assert not proves(auth, headers | {"x-id": "m-2"}, at=1795427462)
 
 
+def test_hex_in_capitals_is_the_same_signature_and_base64_is_not() -> None:
+    auth: dict[str, Any] = {"kind": "hmac", "secret": SECRET, "header": "X-Sig", "prefix": "sha256="}
+    digest = hmac.new(SECRET.encode(), BODY, hashlib.sha256).digest()
+    signature = base64.b64encode(digest).decode()
+    assert proves(auth, {"x-sig": f"sha256={digest.hex().upper()}"})
+    assert proves(auth | {"encoding": "base64"}, {"x-sig": f"sha256={signature}"})
+    assert not proves(auth | {"encoding": "base64"}, {"x-sig": f"sha256={signature.swapcase()}"})
+    for wrong in (digest.hex(), f"SHA256={digest.hex()}", "sha256=", f"sha256=sha256={digest.hex()}"):
+        assert not proves(auth, {"x-sig": wrong})
+
+
 def test_a_signature_after_standard_webhooks_is_checked() -> None:
     key = b"made-up-secret-of-24-bytes"
     message = b"msg_1.1795427462." + BODY
@@ -126,6 +137,7 @@ def test_a_signature_after_standard_webhooks_is_checked() -> None:
         {"kind": "hmac", "secret": SECRET, "header": "X-Sig", "signed": "{body}{nonce}"},
         {"kind": "hmac", "secret": SECRET, "header": "X-Sig", "signed": "{timestamp}.{body}"},
         {"kind": "hmac", "secret": SECRET, "header": "X-Sig", "key_encoding": "hex"},
+        {"kind": "hmac", "secret": SECRET, "header": "X-Sig", "prefix": "HMAC "},
     ],
 )
 def test_settings_that_cannot_work_are_refused_without_telling_the_secret(auth: dict[str, Any]) -> None:
