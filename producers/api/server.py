@@ -54,7 +54,7 @@ def run(
 
 
 def _sources(dialer: Dialer) -> dict[str, Adapter]:
-    made = adapters(dialer.settings.source)
+    made = adapters(dialer.settings.source, pbxs=dialer.settings.pbx)
     for source in made.values():
         for warning in source.warnings():
             log.warning("source_warning", source=source.name, warning=warning)

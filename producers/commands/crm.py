@@ -39,7 +39,7 @@ def crm_command(ctx: click.Context, *, config: str | None) -> None:
 @with_dialer
 def list_command(dialer: Dialer, *, as_json: bool) -> None:
     """List the sources in the settings: name, kind, and the address that the CRM is to send to."""
-    made = adapters(dialer.settings.source)
+    made = adapters(dialer.settings.source, pbxs=dialer.settings.pbx)
     rows = [_described(dialer, one) for one in made.values()]
     if as_json:
         click.echo(json.dumps({"sources": rows, "kinds": kinds(), "presets": presets.names()}))
