@@ -29,9 +29,13 @@ def body_of(delivery: Delivery, form: Format | None = None) -> Any:
     if form in (None, "form") and not delivery.body.strip():
         return _query(delivery)
     content_type = delivery.headers.get("content-type", "")
-    chosen = form or _said(content_type) or _looks_like(delivery.body)
+    looks_like = _looks_like(delivery.body)
+    chosen = form or _said(content_type) or looks_like
     if chosen == "form" and "multipart/" in content_type.lower():
         return multipart_body(delivery.body, content_type)
+    if chosen == "form" and looks_like != "form":
+        # It can be read as a form, of one field with an odd name; that would be passed over and never seen.
+        raise BadPayload(f"body: is no form, but looks like {looks_like.upper()}; send a form, or see format")
     readers = {"json": json_body, "form": form_body, "xml": xml_body}
     return readers[chosen](delivery.body, charset=declared_charset(delivery.headers))
 

@@ -81,6 +81,13 @@ def test_the_query_stands_for_an_empty_body_that_may_be_a_form() -> None:
             body_of(empty, form)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("body", "like"), [(b' {"a": "1"}', "JSON"), (b"[1]", "JSON"), (b"<a>1</a>", "XML")])
+def test_what_is_no_form_is_not_read_as_one(body: bytes, like: str) -> None:
+    for content_type, form in (("application/x-www-form-urlencoded", None), ("application/json", "form")):
+        with pytest.raises(BadPayload, match=f"looks like {like}"):
+            body_of(delivery(body, content_type), form)  # type: ignore[arg-type]
+
+
 # --- what is refused
 
 HOSTILE: list[tuple[Callable[..., Any], bytes, str]] = [
