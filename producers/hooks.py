@@ -108,7 +108,11 @@ def _clean(text: str) -> str:
 
 
 def _unknown_user(source: str, wish: Wish) -> InputRefused:
-    who = f"{masked(wish.user[:60])!r}" if wish.user else "nobody"
+    if not wish.user:
+        return InputRefused(
+            [f"user: is missing, and [source.{source}] has no extension for all; give one of them"]
+        )
+    who = f"{masked(wish.user[:60])!r}"
     sentence = (
         f"user: {who} has no extension; add one to [source.{source}.extensions], or give an extension for all"
     )

@@ -83,6 +83,12 @@ def test_what_cannot_be_dialed_is_refused_as_a_job(
     assert (result.errno, result.state) == (errno, JobState.REFUSED)
 
 
+def test_a_wish_of_nobody_is_not_told_that_nobody_has_no_extension(dialer: Dialer) -> None:
+    [nobody, stranger] = hooks.take(dialer, Source(), [wish(dedupe="1", user=None), wish(dedupe="2", user="8")])
+    assert (nobody.error or "").startswith("user: is missing")
+    assert (stranger.error or "").startswith("user: '8' has no extension")
+
+
 def test_a_refusal_quotes_no_number(dialer: Dialer) -> None:
     [verdict] = hooks.take(dialer, Source(), [wish(outto="+44 20 7946 0018 and more", user="+44 20 7946 0019")])
     assert "7946" not in str(verdict.error)
