@@ -1,5 +1,6 @@
 """The shape of every CRM adapter: what goes in, what comes out, and what may be wrong."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
@@ -109,12 +110,14 @@ class Adapter(Protocol):
     One source of wishes.
 
     Made as `Adapter(name, settings)`, with the source's name and its block of the settings. Adapters derive from
-    this class, so that `read` is the same everywhere and what may be left out has its answer.
+    this class, so that `read` is the same everywhere and what may be left out has its answer. Without `check` and
+    `wishes` none can be made: one that forgot to check would let everybody in.
     """
 
     name: str
     settings: SourceSettings
 
+    @abstractmethod
     def check(self, delivery: Delivery) -> None:
         """
         Return if a delivery proves where it comes from.
@@ -125,6 +128,7 @@ class Adapter(Protocol):
         """
         ...
 
+    @abstractmethod
     def wishes(self, delivery: Delivery) -> Sequence[Wish]:
         """
         Return the calls a delivery wishes for, whoever sent it; see `read`.
@@ -153,11 +157,11 @@ class Adapter(Protocol):
         """Return one sentence for each setting that works and should be thought about, its name first."""
         return ()
 
-    def answer(self, verdicts: Sequence[Verdict]) -> Answer:
+    def answer(self, verdicts: Sequence[Verdict]) -> Answer:  # noqa: ARG002 - for those that tell more
         """Return what the CRM wants to hear when every wish has been stored, is there already, or was refused."""
-        ...
+        return Answer()
 
-    def result_call(self, result: DialResult, *, seq: int) -> Call | None:
+    def result_call(self, result: DialResult, *, seq: int) -> Call | None:  # noqa: ARG002 - for those with a call
         """
         Return the CRM's own call that tells it of a result; None if there is none for this job.
 
@@ -165,4 +169,4 @@ class Adapter(Protocol):
             result: What came of a job of this source; its metadata are those of the wish.
             seq: Counts the ends of this job, from 1.
         """
-        ...
+        return None
