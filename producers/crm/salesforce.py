@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from producers.crm import base
 from producers.crm.base import Answer, BadPayload, Delivery, NotAuthentic, SourceSettings, Verdict, Wish
-from producers.crm.parts.auth import is_same
+from producers.crm.parts.auth import check_path_token, is_same
 from producers.crm.parts.bodies import body_of
 from producers.crm.parts.tables import check_metadata, table_of, without_gaps
 from producers.crm.parts.values import country_of, number_of, text_of
@@ -62,6 +62,8 @@ class Settings(SourceSettings):
     def _proves_something(self) -> Self:
         if self.token is None and not self.without_token:
             raise ValueError("token: is missing; give token_env or token_file, or say without_token = true")
+        if self.token is not None:
+            check_path_token(self.token)
         if not self.organizations and not self.any_organization:
             raise ValueError("organizations: is empty; list organization ids, or say any_organization = true")
         check_metadata("metadata_fields", self.metadata_fields, self.number_fields)

@@ -25,6 +25,7 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$"
 Body = Callable[[], Any]
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")
 _OTHER_HEADER = "header:"
 
 
@@ -32,6 +33,17 @@ def is_same(given: str | None, secret: SecretStr | str) -> bool:
     """Return whether *given* is the secret, taking the same time for every wrong one of a length."""
     wanted = secret if isinstance(secret, str) else secret.get_secret_value()
     return given is not None and hmac.compare_digest(_bytes(given), _bytes(wanted))
+
+
+def check_path_token(token: SecretStr) -> None:
+    """
+    Return if a token can stand in the path of a URL as it is (RFC 3986, section 2.3).
+
+    Raises:
+        ValueError: With a sentence that does not tell it.
+    """
+    if not _UNRESERVED.fullmatch(token.get_secret_value()):
+        raise ValueError("token: does not fit into a path; take letters, digits and - . _ ~ only")
 
 
 class _Proof(BaseModel):
@@ -117,16 +129,26 @@ class UrlToken(_Proof):
     token: Secret
     parameter: Annotated[str, Field(min_length=1, max_length=100)] | None = None
 
-    def _is_right(self, delivery: Delivery, body: Body) -> bool:  # noqa: ARG002
-        return is_same(self._given(delivery), self.token)
-
-    def _given(self, delivery: Delivery) -> str | None:
+    @model_validator(mode="after")
+    def _fits_into_a_path(self) -> Self:
         if self.parameter is None:
-            return delivery.token
+            check_path_token(self.token)
+        return self
+
+    def _is_right(self, delivery: Delivery, body: Body) -> bool:  # noqa: ARG002
+        same = [is_same(given, self.token) for given in self._given(delivery)]
+        return any(same)
+
+    def _given(self, delivery: Delivery) -> list[str | None]:
+        if self.parameter is None:
+            return [delivery.token]
+        query = urlsplit(delivery.url).query
         try:
-            return parse_qs(urlsplit(delivery.url).query, max_num_fields=1000).get(self.parameter, [None])[0]
+            # A plus is a blank in a form, and itself to those who put their key into the URL as it is.
+            readings = [parse_qs(text, max_num_fields=1000) for text in (query, query.replace("+", "%2B"))]
         except ValueError:  # too many
-            return None
+            return []
+        return [reading.get(self.parameter, [None])[0] for reading in readings]
 
     def _what_is_missing(self) -> str:
         return f"add ?{self.parameter}=TOKEN to its URL" if self.parameter else "add /TOKEN to its URL"

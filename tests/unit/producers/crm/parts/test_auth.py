@@ -94,6 +94,15 @@ def test_signatures_are_checked_over_what_the_settings_say(algorithm: str, encod
     assert not proves(auth, headers | {"x-id": "m-2"}, at=1795427462)
 
 
+@pytest.mark.parametrize("query", ["k=a%2Bb%2Fc%3D%3D", "k=a+b/c==", "x=+&k=a+b%2Fc=="])
+def test_a_key_with_a_plus_is_the_same_however_it_came_into_the_url(query: str) -> None:
+    source = PROOFS.validate_python({"kind": "url_token", "parameter": "k", "token": "a+b/c=="})
+    source.check(Delivery("POST", f"https://outdial.example/hooks/x?{query}", {}, b""), dict)
+    for wrong in ("k=a%20b/c==", "k=a%252Bb/c==", "k=", ""):
+        with pytest.raises(NotAuthentic):
+            source.check(Delivery("POST", f"https://outdial.example/hooks/x?{wrong}", {}, b""), dict)
+
+
 def test_hex_in_capitals_is_the_same_signature_and_base64_is_not() -> None:
     auth: dict[str, Any] = {"kind": "hmac", "secret": SECRET, "header": "X-Sig", "prefix": "sha256="}
     digest = hmac.new(SECRET.encode(), BODY, hashlib.sha256).digest()
@@ -138,6 +147,7 @@ def test_a_signature_after_standard_webhooks_is_checked() -> None:
         {"kind": "hmac", "secret": SECRET, "header": "X-Sig", "signed": "{timestamp}.{body}"},
         {"kind": "hmac", "secret": SECRET, "header": "X-Sig", "key_encoding": "hex"},
         {"kind": "hmac", "secret": SECRET, "header": "X-Sig", "prefix": "HMAC "},
+        {"kind": "url_token", "token": SECRET + "/=="},
     ],
 )
 def test_settings_that_cannot_work_are_refused_without_telling_the_secret(auth: dict[str, Any]) -> None:
