@@ -74,9 +74,10 @@ def test_a_callback_rings_the_default_extension_and_its_key_shows_no_number() ->
     assert wish.metadata["bitrix24_entity_id"] == "5785"
 
 
-def test_other_events_wish_for_nothing() -> None:
-    assert BITRIX24.read(fixture("bitrix24/other-event")) == []
-    assert len(BITRIX24.passed_over(fixture("bitrix24/other-event"))) == 1
+@pytest.mark.parametrize("name", ["other-event", "call-of-the-pbx"])
+def test_other_events_wish_for_nothing(name: str) -> None:
+    assert BITRIX24.read(fixture(f"bitrix24/{name}")) == []
+    assert len(BITRIX24.passed_over(fixture(f"bitrix24/{name}"))) == 1
 
 
 @pytest.mark.parametrize(

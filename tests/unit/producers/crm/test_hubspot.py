@@ -73,6 +73,21 @@ def test_an_object_of_the_newer_api_is_read_too() -> None:
     assert wish.metadata["hubspot_object_type"] == "0-2"
 
 
+@pytest.mark.parametrize(
+    ("name", "outto", "user"),
+    [("company", "020 7946 0018", "411"), ("ticket", "+12025550143", None), ("deal", "", None)],
+)
+def test_objects_of_all_kinds_are_read(name: str, outto: str, user: str | None) -> None:
+    (wish,) = HUBSPOT.read(fixture(f"hubspot/workflow-{name}"))
+    assert (wish.outto, wish.user) == (outto, user)
+
+
+def test_events_of_all_other_subscriptions_are_taken_and_forgotten() -> None:
+    events = fixture("hubspot/other-events")
+    assert HUBSPOT.read(events) == []
+    assert len(HUBSPOT.passed_over(events)) == len(json.loads(events.body))
+
+
 def test_chosen_fields_may_name_the_extension() -> None:
     (wish,) = HUBSPOT.read(fixture("hubspot/workflow-chosen"))
     assert (wish.outto, wish.extid) == ("+12025550143", "1005")

@@ -58,6 +58,10 @@ def test_every_preset_is_tested() -> None:
         ("salesforce-flow/record", "+442079460018", SF_USER, "003000000000002AAA:2026-11-23T09:51:02.000+0000"),
         ("dataverse/update", "202-555-0143", DV_USER, "4af10637-4ea2-e711-8122-000d3aa2331c"),
         ("dataverse/create-lead", "+1 202 555 0144", DV_USER, "4af10637-4ea2-e711-8122-000d3aa2331d"),
+        ("odoo/ticket", "020 7946 0018", None, "helpdesk.ticket:31:2026-11-23 09:53:00"),
+        ("pipedrive/lead-change", "", "77", "b1c7b5a0-5f0f-4b57-8d5b-0d9f0c9d3c21"),
+        ("dataverse/two-images", "202-555-0144", DV_USER, "4af10637-4ea2-e711-8122-000d3aa2332b"),
+        ("dataverse/phone-call", "(202) 555-0187", DV_USER, "4af10637-4ea2-e711-8122-000d3aa2332c"),
         ("kommo/contact", "+1 202 555 0143", "504", "3202:1795427462"),
         ("hubspot-workflow/contact", "202-555-0143", None, "5715001:1795427462000"),
     ],
@@ -68,11 +72,20 @@ def test_what_a_crm_sends_becomes_a_wish(name: str, outto: str, user: str | None
     assert (wish.outto, wish.user, wish.dedupe) == (outto, user, dedupe)
 
 
-@pytest.mark.parametrize("name", ["pipedrive/from-api", "pipedrive/person-delete"])
+@pytest.mark.parametrize("name", ["pipedrive/from-api", "pipedrive/person-delete", "dataverse/delete"])
 def test_echoes_and_deletions_are_passed_over(name: str) -> None:
     file = FIXTURES / f"{name}.http"
     assert adapter_of(file).read(delivery_of(file)) == []
     assert "unless is so" in adapter_of(file).passed_over(delivery_of(file))[0]
+
+
+def test_new_and_changed_contacts_of_one_delivery_are_calls_each() -> None:
+    file = FIXTURES / "kommo/new-and-changed.http"
+    wishes = adapter_of(file).read(delivery_of(file))
+    assert [(wish.outto, wish.dedupe) for wish in wishes] == [
+        ("+1 202 555 0145", "3302:1795427500"),
+        ("+1 202 555 0144", "3301:1795427500"),
+    ]
 
 
 @pytest.mark.parametrize("preset", presets.names())

@@ -24,6 +24,11 @@ def changed(name: str, old: str, new: str) -> Delivery:
     return replace(whole, body=whole.body.replace(old.encode(), new.encode()))
 
 
+def test_a_lead_without_owner_is_called_at_the_number_it_has() -> None:
+    (wish,) = SALESFORCE.read(fixture("salesforce/lead"))
+    assert (wish.outto, wish.user, wish.metadata["salesforce_object"]) == ("202-555-0187", None, "Lead")
+
+
 def test_a_notification_is_a_call_by_the_records_owner() -> None:
     (wish,) = SALESFORCE.read(fixture("salesforce/one"))
     assert (wish.outto, wish.user, wish.dedupe) == (
