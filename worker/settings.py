@@ -28,6 +28,8 @@ CONFIG_VARIABLE = "OUTDIAL_CONFIG"
 DEFAULT_CONFIG = Path("outdial.toml")
 # Names that end like those of secrets in files, and are not.
 _REAL_FILES = ("ca_file",)
+# Tables of a source whose names are those of the CRM and of a job.
+_NO_SECRETS_IN = ("map", "extensions")
 _IN_REDIS = tuple(f"{scheme}://" for scheme in SCHEMES)
 
 ApiName = Literal["yeastar-s-v1.0", "yeastar-s-v1.1", "yeastar-s-v2.0"]
@@ -511,9 +513,13 @@ def _with_secrets(table: dict[str, Any], folder: Path, where: str, problems: lis
     resolved: dict[str, Any] = {}
     for name, value in table.items():
         plain, _, form = name.rpartition("_")
-        if isinstance(value, dict):
+        if name in _NO_SECRETS_IN:
+            resolved[name] = value
+        elif isinstance(value, dict):
             resolved[name] = _with_secrets(value, folder, f"{where}.{name}", problems)
         elif form in ("env", "file") and plain and isinstance(value, str) and name not in _REAL_FILES:
+            if plain in table:
+                problems.append(f"{where}.{plain}: is given twice; give either {plain} or {name}")
             variable, file = (value, None) if form == "env" else (None, _beside(folder, Path(value)))
             secret = _secret(variable, file, f"{where}.{plain}", problems)
             if secret is not None:

@@ -112,7 +112,14 @@ def _plain(planned: Planned) -> dict[str, Any]:
     job = planned.order.job
     if isinstance(job, RefusedJob):
         why = {"state": "refused", "errno": job.errno, "error": job.error}
-        return why | {"extid": job.extid, "pbx": job.pbx, "key": job.key, "metadata": dict(job.metadata)}
+        # Whoever tries it is to see which user to add, though the sentence may mask a long id.
+        return why | {
+            "user": planned.wish.user,
+            "extid": job.extid,
+            "pbx": job.pbx,
+            "key": job.key,
+            "metadata": dict(job.metadata),
+        }
     plain = job.model_dump(mode="json")
     shown = {name: plain[name] for name in _SHOWN if plain[name] is not None}
     return {"state": "waiting"} | shown | {"expires_in_s": planned.order.expires_in_s, "metadata": job.metadata}

@@ -194,3 +194,39 @@ def test_number_rules_that_cannot_be_are_said_in_one_sentence(file: Path, line: 
     sentence = problems(with_numbers(file, line))
     assert said in sentence
     assert "\n" not in sentence
+
+
+SOURCE = """
+[source.crm]
+kind = "generic"
+auth = {kind = "bearer", token_env = "CRM_TOKEN"}
+map = {outto = "phone", metadata = {import_file = "data.file"}}
+extensions = {anna_env = "1002"}
+"""
+
+
+def test_secrets_of_a_source_are_resolved_and_names_of_its_crm_are_left_alone(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRM_TOKEN", "s3cret")
+    file.write_text(file.read_text() + SOURCE)
+
+    settings = Settings.load(file)
+
+    block = settings.source["crm"]
+    assert block["auth"] == {"kind": "bearer", "token": "s3cret"}
+    assert block["map"]["metadata"] == {"import_file": "data.file"}
+    assert block["extensions"] == {"anna_env": "1002"}
+    assert "s3cret" not in repr(settings)
+
+
+def test_a_secret_of_a_source_that_is_not_there_or_is_there_twice_is_said(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CRM_TOKEN", raising=False)
+    file.write_text(file.read_text() + SOURCE)
+    assert "source.crm.auth.token_env: the environment variable CRM_TOKEN is not set" in problems(file)
+
+    monkeypatch.setenv("CRM_TOKEN", "s3cret")
+    file.write_text(file.read_text().replace("token_env", 'token = "x", token_env'))
+    assert "source.crm.auth.token: is given twice; give either token or token_env" in problems(file)
