@@ -130,6 +130,7 @@ class Stack(Ensemble):
             "# Written by `outdial up` and `outdial demo` at each start.",
             'redis_url_file = "redis-url"',
             f'namespace = "{self._namespace}"',
+            'default_pbx = "hq"',
             "[flower]",
             f'username = "{self.flower_login[0]}"',
             'password_file = "flower-password"',

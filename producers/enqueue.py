@@ -167,7 +167,7 @@ class Dialer:
         Raises:
             InputRefused: If there is no such PBX in the settings, or none to choose without a name.
         """
-        chosen = name or self._pbx_unnamed()
+        chosen = name or self.default_pbx
         if chosen in self.settings.pbx:
             return chosen
         if not self.settings.pbx:
@@ -205,7 +205,7 @@ class Dialer:
             InputRefused: With one sentence per wrong field; a `NumberRefused`, if the number is one of them.
         """
         # Half the price of naming it by a copy of the job afterwards.
-        only = self._pbx_unnamed() if fields.get("pbx") is None else None
+        only = self.default_pbx if fields.get("pbx") is None else None
         return self._with_pbx(self.said(fields if only is None else {**fields, "pbx": only}, country=country))
 
     def said(self, fields: Mapping[str, Any], *, pbx: str | None = None, country: str | None = None) -> DialJob:
@@ -230,7 +230,7 @@ class Dialer:
         return parsed(fields if dialed == outto else {**fields, "outto": dialed})
 
     def _rules(self, pbx: object) -> NumberRules | None:
-        chosen = self.settings.pbx.get(str(pbx or self._pbx_unnamed()))
+        chosen = self.settings.pbx.get(str(pbx or self.default_pbx))
         return chosen.numbers if chosen else None
 
     def _with_pbx(self, job: DialJob) -> DialJob:
@@ -241,8 +241,9 @@ class Dialer:
         dialed = dialable(job.outto, self._rules(job.pbx))
         return job if dialed == job.outto else job.model_copy(update={"outto": dialed})
 
-    def _pbx_unnamed(self) -> str | None:
-        """Return the PBX of jobs that name none, if the settings leave no choice."""
+    @property
+    def default_pbx(self) -> str | None:
+        """The PBX of jobs that name none, if the settings leave no choice."""
         if self.settings.default_pbx is None and len(self.settings.pbx) == 1:
             return next(iter(self.settings.pbx))
         return self.settings.default_pbx

@@ -69,6 +69,7 @@ class Pbxs(BaseModel):
     """The PBXs that the API key may use."""
 
     pbxs: list[PbxState]
+    default: str | None = Field(description="That of jobs that name none; null where they must name one.")
     everything_paused: bool
 
 

@@ -46,7 +46,9 @@ class PbxRoutes:
         names = [name for name in self._intake.dialer.settings.pbx if caller.may_use(name)]
         views = await self._intake.ask(lambda: [self._intake.dialer.hopper.view(name) for name in names])
         paused = await self._intake.ask(self._intake.dialer.hopper.paused)
-        return JSONResponse({"pbxs": [_plain(view) for view in views], "everything_paused": KILL_SWITCH in paused})
+        default = caller.only_pbx or self._intake.dialer.default_pbx
+        told = {"pbxs": [_plain(view) for view in views], "default": default if default in names else None}
+        return JSONResponse(told | {"everything_paused": KILL_SWITCH in paused})
 
     async def pause(self, pbx: str, caller: Operator) -> Response:
         """Stop releases and claims of one PBX until somebody resumes it; calls under way end as they do."""

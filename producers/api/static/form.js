@@ -68,20 +68,20 @@ export class DialForm {
       const answer = await ask("v1/pbxs");
       if (!answer.ok) return;
       const told = await answer.json();
-      this.#offer(told.pbxs.map((pbx) => ({ ...pbx, isEverythingPaused: told.everything_paused })));
+      this.#offer(told.pbxs.map((pbx) => ({ ...pbx, isEverythingPaused: told.everything_paused })), told.default);
     } catch (error) {
       if (error instanceof KeyRefused) this.#tell.refused();
       // Else the live state says that there is no connection.
     }
   }
 
-  #offer(pbxs) {
-    const chosen = one("pbx").value || choices().pbx || "";
+  #offer(pbxs, preset) {
+    const chosen = one("pbx").value || choices().pbx || preset;
     const isNew = pbxs.map((pbx) => pbx.name).join() !== this.#pbxs.map((pbx) => pbx.name).join() || !pbxs.length;
     this.#pbxs = pbxs;
     if (isNew) {
       const options = pbxs.map((pbx) => element("option", { value: pbx.name, text: pbx.name }));
-      if (pbxs.length !== 1) options.unshift(element("option", { value: "", text: "The default one" }));
+      if (pbxs.length > 1 && !preset) options.unshift(element("option", { value: "", text: "Choose one" }));
       one("pbx").replaceChildren(...options);
       if (pbxs.some((pbx) => pbx.name === chosen)) one("pbx").value = chosen;
     }
