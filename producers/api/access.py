@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from producers.api.batching import Together
+from producers.api.batching import NoAnswer, Together
 from producers.api.problems import QUOTA_EXCEEDED, Problem, unavailable
 from producers.apikeys import EVERY_PBX, Credential
 from producers.apikeys import Scope as Permission
@@ -112,7 +112,7 @@ class Guard:
             )
         try:
             admission = await self._admit((credential.key_id, credential.digest))
-        except redis.RedisError:
+        except (redis.RedisError, NoAnswer):
             raise unavailable("Redis does not answer; nothing was done") from None
         if admission is None or not credential.opens(admission):
             raise Problem(401, "Authorization: this API key is not known, or was revoked", headers=_CHALLENGE)

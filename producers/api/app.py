@@ -64,6 +64,7 @@ def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
         Exception,
     ):
         app.add_exception_handler(kind, problems.answer)
+    app.state.intake = intake
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]  # FastAPI's own way
     app.add_middleware(Guard, admit=intake.admit, is_open=_is_open)
     app.add_middleware(Logbook)

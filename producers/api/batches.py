@@ -15,10 +15,10 @@ from producers.api.bodies import expect, pieces
 from producers.api.description import Batch, problems
 from producers.api.intake import Intake
 from producers.api.jobs import PATH, under_way
-from producers.api.problems import Problem
+from producers.api.problems import Problem, of_idempotency_key, unavailable
 from producers.enqueue import Refusal, Ticket
 from producers.importing import SOURCES, FileFormat, RowKeys, Tally, import_rows
-from worker.errors import InputRefused, RequestConflict
+from worker.errors import InputRefused, ServiceUnreachable
 from worker.hopper import Once
 
 _FORMATS: dict[str, FileFormat] = {"application/x-ndjson": "ndjson", "text/csv": "csv"}
@@ -61,10 +61,10 @@ class BatchRoutes:
         kind = expect(request, *_FORMATS)
         with under_way(self._intake, request, caller) as name, _spool() as rows:
             mark = await self._received(request, rows)
-            if name:
-                await self._remember(name, mark)
-            answers = await self._intake.ask(self._handed_in, rows, _FORMATS[kind], caller, name)
-        return StreamingResponse(_parts(answers), media_type="application/x-ndjson")
+            came_before = name is not None and await self._came_before(name, mark)
+            answers = await self._intake.work(self._handed_in, rows, _FORMATS[kind], caller, name)
+        headers = {"Idempotency-Replayed": "true"} if came_before else {}
+        return StreamingResponse(_parts(answers), media_type="application/x-ndjson", headers=headers)
 
     async def _received(self, request: Request, rows: IO[bytes]) -> str:
         digest = sha256()
@@ -74,38 +74,53 @@ class BatchRoutes:
         rows.seek(0)
         return digest.hexdigest()
 
-    async def _remember(self, name: str, mark: str) -> None:
+    async def _came_before(self, name: str, mark: str) -> bool:
         once = Once(f"batch:{name}", mark, self._intake.kept_s)
-        if await self._intake.ask(self._intake.dialer.hopper.once, once) == "other":
-            raise RequestConflict(["idempotency key: it came before with another request; give a new one"])
+        word = await self._intake.ask(self._intake.dialer.hopper.once, once)
+        if word == "other":
+            raise of_idempotency_key(422, "came before with another request; give a new one")
+        return word == "again"
 
     def _handed_in(self, rows: IO[bytes], kind: FileFormat, caller: Caller, name: str | None) -> IO[bytes]:
         text = io.TextIOWrapper(rows, encoding="utf-8", errors="surrogateescape", newline="")
-        answers, tally = _spool(), Tally()
+        outcomes = import_rows(
+            self._intake.dialer,
+            SOURCES[kind](text),
+            keys=RowKeys(name) if name else None,
+            pbx=caller.only_pbx,
+            allowed=caller.pbxs,
+            origin=caller.origin,
+        )
+        answers = _spool()
         try:
-            outcomes = import_rows(
-                self._intake.dialer,
-                SOURCES[kind](text),
-                keys=RowKeys(name) if name else None,
-                pbx=caller.only_pbx,
-                allowed=caller.pbxs,
-                origin=caller.origin,
-            )
-            for line, outcome in outcomes:
-                tally.count(outcome)
-                answers.write(_line(line, outcome))
-        except InputRefused as refused:
-            answers.close()
-            raise Problem(400, str(refused)) from None
+            _answer(outcomes, answers)
         except BaseException:
             answers.close()
             raise
         finally:
             text.detach()
-        counts = {"added": tally.added, "already_there": tally.already_there, "rejected": tally.rejected}
-        answers.write(json.dumps({"summary": counts}).encode() + b"\n")
         answers.seek(0)
         return answers
+
+
+def _answer(outcomes: Iterator[tuple[int, Ticket | Refusal]], answers: IO[bytes]) -> None:
+    tally, line = Tally(), 0
+    try:
+        for line, outcome in outcomes:
+            tally.count(outcome)
+            answers.write(_line(line, outcome))
+    except ServiceUnreachable as error:
+        done = (
+            f"the rows up to line {line} were handed in ({tally}), those behind it perhaps"
+            if line
+            else "some rows were perhaps handed in"
+        )
+        again = "Send the batch again: rows with a key, and all under an Idempotency-Key, are handed in once"
+        raise unavailable(f"{error}; {done}. {again}") from None
+    except InputRefused as refused:
+        raise Problem(400, str(refused)) from None
+    counts = {"added": tally.added, "already_there": tally.already_there, "rejected": tally.rejected}
+    answers.write(json.dumps({"summary": counts}).encode() + b"\n")
 
 
 def _line(line: int, outcome: Ticket | Refusal) -> bytes:

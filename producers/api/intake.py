@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
-from producers.api.batching import Together
+from producers.api.batching import NoAnswer, Together
 from producers.api.ends import Ends
 from producers.crm import Adapter
 from producers.enqueue import Dialer
@@ -17,13 +17,17 @@ from worker.settings import ApiSettings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Pages, pauses and the like: each takes some milliseconds of a thread.
-_THREADS = 8
+# Pages, pauses and the like: each takes some milliseconds of a thread. A batch takes one for as long as it lasts.
+_THREADS, _BATCHES = 8, 4
+# Admission and one step more are what a request waits for: together less than the five seconds promised.
+_ADMIT_WITHIN_S, _ASK_WITHIN_S = 2.0, 2.5
 
 
 class Intake:
     """
     One process of the HTTP intake.
+
+    `stopping` is set when it shall stop: whoever only waits gives up then.
 
     Args:
         dialer: The door.
@@ -33,16 +37,20 @@ class Intake:
     def __init__(self, dialer: Dialer, sources: Mapping[str, Adapter]) -> None:
         self.dialer = dialer
         self.sources = sources
+        self.stopping = asyncio.Event()
         self.put: Together[Order, Receipt | KeyConflict] = Together(
-            "put", dialer.hopper.put_orders, most=PUT_BATCH
+            "put", dialer.hopper.put_orders, most=PUT_BATCH, within_s=_ASK_WITHIN_S
         )
-        self.admit: Together[tuple[str, str], Admission | None] = Together("admit", dialer.hopper.admit, most=200)
+        self.admit: Together[tuple[str, str], Admission | None] = Together(
+            "admit", dialer.hopper.admit, most=200, within_s=_ADMIT_WITHIN_S
+        )
         self.ends = Ends(dialer.hopper)
         # The server is about to stop: answers that never end of themselves must end now.
         self.is_stopping = False
         # Requests with these idempotency keys are being served by this process.
         self.under_way: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="api")
+        self._batches = ThreadPoolExecutor(_BATCHES, thread_name_prefix="batch")
 
     def stop(self) -> None:
         """Let answers end that go on until the server stops."""
@@ -60,22 +68,37 @@ class Intake:
 
     async def ask(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """
-        Run one blocking step in a thread.
+        Run one short step in a thread, and wait for it no longer than a request may take.
+
+        Raises:
+            ServiceUnreachable: If Redis does not answer; the step may have been done.
+        """
+        try:
+            async with asyncio.timeout(_ASK_WITHIN_S):
+                return await self._run(self._threads, partial(step, *args, **kwargs))
+        except TimeoutError:
+            raise NoAnswer("Redis does not answer in time", perhaps_done=True) from None
+
+    async def work(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """
+        Run what may take long in a thread; few do so at once, the others wait for their turn.
 
         Raises:
             ServiceUnreachable: If Redis does not answer.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, partial(self._reaching_redis, step, *args, **kwargs)
-        )
+        return await self._run(self._batches, partial(step, *args, **kwargs))
 
-    def _reaching_redis(self, step: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    async def _run(self, threads: ThreadPoolExecutor, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads, self._reaching_redis, step)
+
+    def _reaching_redis(self, step: Callable[[], T]) -> T:
         with self.dialer.reaching_redis():
-            return step(*args, **kwargs)
+            return step()
 
     def close(self) -> None:
         """Let the threads end."""
         self.put.close()
         self.admit.close()
         self.ends.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._batches):
+            threads.shutdown(wait=False, cancel_futures=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any
 
+import redis
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
@@ -19,9 +20,9 @@ from producers.api.bodies import idempotency_key, read_json
 from producers.api.description import JOB_BODY, RESOLUTION_BODY, problems
 from producers.api.intake import Intake
 from producers.api.models import Accepted, Filters, Page, Resolution
-from producers.api.problems import FieldProblem, Problem, of_fields
+from producers.api.problems import FieldProblem, Problem, of_fields, of_idempotency_key, unavailable
 from producers.ids import known_form
-from worker.errors import InputRefused
+from worker.errors import InputRefused, ServiceUnreachable
 from worker.hopper import Once, Order, Receipt, Wanted
 from worker.jobs import DialJob, DialResult, id_of_key
 
@@ -103,10 +104,7 @@ class JobRoutes:
             fields = await read_json(request, most=self._intake.settings.max_body_bytes)
             job = self._job(fields, caller)
             once = Once(name, _mark(job, fields), self._intake.kept_s) if name else None
-            receipt = await self._intake.put(Order(job, caller.origin, once))
-        if isinstance(receipt, InputRefused):
-            raise receipt
-        return _accepted(receipt)
+            return _accepted(await self._kept(Order(job, caller.origin, once)))
 
     async def _post(self, request: Request) -> Response:
         return await self.post(request, await needs("enqueue")(request))
@@ -144,6 +142,8 @@ class JobRoutes:
         until = time.monotonic() + wait
         result = await self._known(job_id, caller)
         while not result.state.is_final and (left := until - time.monotonic()) > 0:
+            if self._intake.stopping.is_set():
+                break
             await self._intake.ends.next_look(result.job_id, left)
             result = await self._known(job_id, caller)
         return JSONResponse(result.plain())
@@ -179,6 +179,16 @@ class JobRoutes:
         if not caller.may_use(job.pbx):
             raise _foreign(job.pbx)
         return job
+
+    async def _kept(self, order: Order) -> Receipt:
+        try:
+            with self._intake.dialer.reaching_redis():
+                receipt = await self._intake.put(order)
+        except ServiceUnreachable as error:
+            raise unavailable(f"{error}. {_advice(error, order)}") from None
+        if isinstance(receipt, InputRefused):
+            raise receipt
+        return receipt
 
     async def _known(self, job_id: str, caller: Caller) -> DialResult:
         known = known_form(job_id)
@@ -218,14 +228,23 @@ def under_way(intake: Intake, request: Request, caller: Caller) -> Iterator[str 
         return
     name = sha256(f"{caller.origin}\0{key}".encode()).hexdigest()
     if name in intake.under_way:
-        detail = "Idempotency-Key: a request with this one is being served; wait for its answer"
-        errors = [FieldProblem(parameter="Idempotency-Key", detail=detail)]
-        raise Problem(409, detail, errors=errors, headers={"Retry-After": "1"})
+        complaint = "a request with this one is being served; wait for its answer"
+        raise of_idempotency_key(409, complaint, **{"Retry-After": "1"})
     intake.under_way.add(name)
     try:
         yield name
     finally:
         intake.under_way.discard(name)
+
+
+def _advice(error: ServiceUnreachable, order: Order) -> str:
+    if order.once or order.job.key:
+        return "Send it again: there will be one job"
+    # Refused by the server, or never sent: redis-py says "connecting" only where nothing has left.
+    lost = isinstance(error.__cause__, redis.ConnectionError | redis.TimeoutError)
+    if getattr(error, "perhaps_done", lost and "connecting to" not in str(error.__cause__)):
+        return "The job may have been stored: look before you send it again without a key"
+    return "Nothing was stored"
 
 
 def _accepted(receipt: Receipt) -> Response:

@@ -94,9 +94,15 @@ def of_fields(status: int, sentences: Sequence[str]) -> Problem:
 def of_refusal(refused: InputRefused) -> Problem:
     """Return the problem of input that was refused: 422, or 409 where its key belongs to another job."""
     if isinstance(refused, RequestConflict):
-        errors = [FieldProblem(parameter="Idempotency-Key", detail=problem) for problem in refused.problems]
-        return Problem(422, str(refused), errors=errors)
+        return of_idempotency_key(422, "came before with another request; give a new one")
     return of_fields(409 if isinstance(refused, KeyConflict) else 422, refused.problems)
+
+
+def of_idempotency_key(status: int, complaint: str, **headers: str) -> Problem:
+    """Return the problem of a request whose `Idempotency-Key` is wrong, from the end of a sentence about it."""
+    detail = f"Idempotency-Key: {complaint}"
+    errors = [FieldProblem(parameter="Idempotency-Key", detail=detail)]
+    return Problem(status, detail, errors=errors, headers=headers)
 
 
 def unavailable(detail: str) -> Problem:
