@@ -8,11 +8,12 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from producers.api.problems import Problem
+from producers.api.problems import Problem, of_idempotency_key
 from producers.sources.json_object import NotJson, json_object
 
-# A body that comes slower than this is not worth a place; a batch has this much for each of its pieces.
+# A body that comes slower than this is not worth a place; a batch has more time the more of it has come.
 WITHIN_S = 10.0
+_BYTES_PER_S = 16 * 2**10
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _LONGEST_KEY = 255
 
@@ -41,16 +42,17 @@ async def pieces(request: Request, *, most: int, within_s: float = WITHIN_S) -> 
     Yield the body of a request piece by piece.
 
     Raises:
-        Problem: As `read_body` does; each piece may take *within_s*.
+        Problem: As `read_body` does, of which all may take *within_s*, and a second more for each 16 KiB.
     """
     _refuse_compressed(request)
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length[:18]) > most:
         raise _too_long(most)
     taken, stream = 0, request.stream()
+    begun = asyncio.get_running_loop().time()
     try:
         while True:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout_at(begun + within_s + taken / _BYTES_PER_S):
                 piece = await anext(stream, None)
             if piece is None:
                 return
@@ -116,7 +118,7 @@ def idempotency_key(request: Request) -> str | None:
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     if len(given) > 1 or len(key) > _LONGEST_KEY or not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise Problem(400, f"Idempotency-Key: give one of 1 to {_LONGEST_KEY} plain characters")
+        raise of_idempotency_key(400, f"is not right; give one of 1 to {_LONGEST_KEY} plain characters")
     return key
 
 

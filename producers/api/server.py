@@ -1,23 +1,39 @@
 """Serves the intake: one process, one port, until it is told to stop."""
 
+import asyncio
+import ipaddress
 import json
+import resource
+import ssl
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
 
 from producers.api.app import build
+from producers.api.connections import Connection, Patience, within
 from producers.crm import Adapter
 from producers.crm.registry import adapters
 from producers.enqueue import Dialer
-from worker.errors import ServiceUnreachable
+from worker.errors import ConfigurationError, ServiceUnreachable
 from worker.logs import set_up
 from worker.settings import ApiSettings
 
 log = structlog.get_logger()
 
 _STOP_WITHIN_S = 10
+# Open connections of one process, which cost about 10 KiB each; and files it needs for other things.
+_CONNECTIONS, _OTHER_FILES = 5000, 200
+_HANDSHAKE_WITHIN_S = 10.0
+# Between two looks at all connections, in ticks of uvicorn: half a second.
+_TICKS = 5
+# Redis answers within milliseconds. Whoever waits for us would not wait for the ten seconds that workers do.
+_REPLY_WITHIN_S = 4.0
 
 
 def run(
@@ -38,19 +54,18 @@ def run(
         ServiceUnreachable: If the address is taken.
     """
     dialer = Dialer.from_config(config, actor="api")
+    dialer.hopper.client.connection_pool.connection_kwargs["socket_timeout"] = _REPLY_WITHIN_S
     set_up(dialer.settings.log_level)
     asked = {"address": address, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}
     settings = dialer.settings.api.model_copy(
         update={name: value for name, value in asked.items() if value is not None}
     )
-    server = _Server(_config(build(dialer, _sources(dialer)), settings), settings)
+    most = _allowed_files()
+    app = build(dialer, _sources(dialer))
     # The threads that talk to Redis need Python's lock for microseconds, and would wait 5 ms for it each time.
     sys.setswitchinterval(0.0005)
-    try:
-        server.run()
-    except SystemExit:  # uvicorn's word for an address it cannot have
-        where = f"{settings.address}:{settings.port}"
-        raise ServiceUnreachable(f"the intake cannot listen on {where}; is the port taken?") from None
+    connection = within(Patience(connections=min(_CONNECTIONS, most - _OTHER_FILES)))
+    Server(app, settings, let_go=app.state.intake.stopping.set, connection=connection).run()
 
 
 def _sources(dialer: Dialer) -> dict[str, Adapter]:
@@ -61,41 +76,144 @@ def _sources(dialer: Dialer) -> dict[str, Adapter]:
     return made
 
 
-def _config(app: object, settings: ApiSettings) -> uvicorn.Config:
+class Server(uvicorn.Server):
+    """
+    uvicorn's server on a listener of our own.
+
+    Args:
+        app: An ASGI application.
+        settings: Where to listen.
+        let_go: Called when it shall stop, before requests under way are waited for.
+        connection: What a connection is served by.
+
+    Raises:
+        ConfigurationError: If the certificate cannot be used.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        settings: ApiSettings,
+        *,
+        let_go: Callable[[], None],
+        connection: type[Connection] = Connection,
+    ) -> None:
+        super().__init__(_config(app, connection))
+        self._settings = settings
+        self._tls = _tls(settings)
+        self._let_go = let_go
+
+    async def startup(self, sockets: Any = None) -> None:  # noqa: ARG002 - it opens its own
+        """
+        Listen, and say where: port 0 is nobody's to guess.
+
+        Raises:
+            ServiceUnreachable: If the address is not to be had.
+        """
+        await self.lifespan.startup()
+        where = f"{self._settings.address}:{self._settings.port}"
+        try:
+            listener = await asyncio.get_running_loop().create_server(
+                self._connection,
+                self._settings.address,
+                self._settings.port,
+                ssl=self._tls,
+                ssl_handshake_timeout=_HANDSHAKE_WITHIN_S if self._tls else None,
+                backlog=self.config.backlog,
+            )
+        except OSError as error:
+            await self.lifespan.shutdown()
+            reason = (error.strerror or str(error)).lower()
+            raise ServiceUnreachable(f"the intake cannot listen on {where} ({reason}); choose another") from None
+        self.servers = [listener]
+        self.started = True
+        self._say(listener.sockets[0].getsockname()[1])
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at all connections a few times a second."""
+        if counter % _TICKS == 0:
+            now = time.monotonic()
+            for connection in tuple(self.server_state.connections):
+                connection.look(now)  # type: ignore[union-attr]  # they are ours
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Let requests under way end, those that only wait at once."""
+        self._let_go()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal; uvicorn would then die of it, though it did as it was told."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+    def _connection(self) -> Connection:
+        made: Connection = self.config.http_protocol_class(  # type: ignore[assignment, call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
+    def _say(self, port: int) -> None:
+        address = self._settings.address
+        host = f"[{address}]" if ":" in address else address
+        sys.stdout.write(json.dumps({"url": f"{'https' if self._tls else 'http'}://{host}:{port}"}) + "\n")
+        sys.stdout.flush()
+        behind_tls = (self._settings.public_url or "").startswith("https:")
+        if not (self._tls or behind_tls or _is_loopback(address)):
+            log.warning(
+                "listens_without_tls",
+                address=address,
+                hint="API keys can be read on the network: give tls_cert, or the https public_url of a proxy",
+            )
+
+
+def _config(app: Any, connection: type[Connection]) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # an ASGI application
-        host=settings.address,
-        port=settings.port,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
+        app,
+        http=connection,
+        ws="none",
         log_config=None,
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=20,
+        # Our connections look after that themselves; this one is for what they may have missed.
+        timeout_keep_alive=int(connection.patience.idle_s) + 1,
         timeout_graceful_shutdown=_STOP_WITHIN_S,
         backlog=2048,
     )
 
 
-class _Server(uvicorn.Server):
-    """Tells where it listens: port 0 is nobody's to guess."""
+def _tls(settings: ApiSettings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        # Without a password OpenSSL would ask for one on the terminal, where there is one.
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror if isinstance(error, FileNotFoundError) else getattr(error, "reason", None)
+        key = f" with the key {settings.tls_key}" if settings.tls_key else ""
+        sentence = f"api.tls_cert: {settings.tls_cert}{key} cannot be used ({reason or error}); give PEM files"
+        raise ConfigurationError([f"{sentence} of a certificate chain and its unencrypted key"]) from None
+    return context
 
-    def __init__(self, config: uvicorn.Config, settings: ApiSettings) -> None:
-        super().__init__(config)
-        self._settings = settings
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Listen, and say so."""
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            scheme = "https" if self._settings.tls_cert else "http"
-            host = self._settings.address if ":" not in self._settings.address else f"[{self._settings.address}]"
-            sys.stdout.write(json.dumps({"url": f"{scheme}://{host}:{port}"}) + "\n")
-            sys.stdout.flush()
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
-    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        """Stop; streams that would never end are told first, for uvicorn waits for them."""
-        self.config.app.state.stop()  # type: ignore[union-attr]  # `build` made it
-        await super().shutdown(sockets)  # type: ignore[arg-type]
+
+def _allowed_files() -> int:
+    """Allow this process as many open files as it may allow itself, and return how many that are."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return _CONNECTIONS + _OTHER_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
