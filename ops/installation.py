@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from ops.children import child
 from ops.embedded_redis import EmbeddedRedis
 from ops.pbx_simulator import Hit, Ring, read_hits, read_journal
 from ops.redis_group import RedisGroup
+from worker.errors import ServiceUnreachable
 from worker.hopper import Hopper
 from worker.jobs import DialResult
 from worker.settings import Settings
@@ -213,6 +215,12 @@ class Installation:
             yield started
 
     @contextmanager
+    def api(self, *options: str) -> Iterator["ServedApi"]:
+        """Run `outdial api` on a free port for the length of the block, which begins when it listens."""
+        with served_api(self.config, self.folder / "api.log", *options, environment=self.environment) as api:
+            yield api
+
+    @contextmanager
     def supervisor(
         self, log_file: Path, *, processes: int, concurrency: int, **environment: str
     ) -> Iterator["subprocess.Popen[str]"]:
@@ -263,6 +271,42 @@ class Installation:
         if result is None or not result.state.is_final:
             raise TimeoutError(f"{result.state if result else 'gone'} after {within_s} s")
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class ServedApi:
+    """A process of `outdial api`, and where it listens."""
+
+    url: str
+    process: "subprocess.Popen[str]"
+
+
+@contextmanager
+def served_api(
+    config: Path, log_file: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[ServedApi]:
+    """
+    Run `outdial api` on a free port for the length of the block, which begins when it listens.
+
+    Args:
+        config: The settings file.
+        log_file: Its stderr is added to this file.
+        options: For the command.
+        environment: None is that of this process.
+
+    Raises:
+        ServiceUnreachable: If it does not start.
+    """
+    command = [sys.executable, "-m", "producers.cli", "--config", str(config), "api", "--port", "0", *options]
+    with (
+        log_file.open("a") as log,
+        child(command, stdout=subprocess.PIPE, stderr=log, env=environment) as process,
+    ):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise ServiceUnreachable(f"the HTTP intake did not start; see {log_file}")
+        yield ServedApi(json.loads(line)["url"], process)
 
 
 @contextmanager

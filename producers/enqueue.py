@@ -24,6 +24,7 @@ from worker.settings import NumberRules, Settings
 BATCH = 2000
 LONGEST_LIFE_S = 366 * 86400.0
 _MOST_NAMED = 20
+_MOST_METADATA = 32
 
 Row = Mapping[str, Any] | DialJob | Order | InputRefused
 
@@ -322,6 +323,7 @@ def parsed(fields: Mapping[str, Any]) -> DialJob:
     Raises:
         InputRefused: With one sentence per wrong field.
     """
+    _refuse_floods(fields)
     for name in fields.keys() - DialJob.model_fields.keys():
         if not isinstance(name, str) or not name.isprintable():
             raise InputRefused([masked(f"{name!r}: is not a field of a dial job")])
@@ -329,6 +331,18 @@ def parsed(fields: Mapping[str, Any]) -> DialJob:
         return DialJob.parse(fields)
     except InputRefused as refused:
         raise InputRefused([masked(problem) for problem in refused.problems]) from None
+
+
+def _refuse_floods(fields: Mapping[str, Any]) -> None:
+    # A sentence for each of them would be a hundred times what was sent.
+    unknown = len(fields.keys() - DialJob.model_fields.keys())
+    if unknown > _MOST_NAMED:
+        raise InputRefused(
+            [f"{unknown:,} names are no fields of a dial job; use {', '.join(DialJob.model_fields)}"]
+        )
+    metadata = fields.get("metadata")
+    if isinstance(metadata, Mapping) and len(metadata) > _MOST_METADATA:
+        raise InputRefused([f"metadata: {len(metadata):,} entries are too many; give at most {_MOST_METADATA}"])
 
 
 def _complaint(error: redis.RedisError) -> str:
