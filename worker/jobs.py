@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -21,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from worker.errors import InputRefused
 
@@ -98,7 +100,15 @@ def _iso_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment = Annotated[AwareDatetime, PlainSerializer(_iso_utc, when_used="json")]
+def _has_a_time_in_utc(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:  # the first hours of year 1, and the last of 9999
+        raise PydanticCustomError("moment_out_of_range", "has no time in UTC") from None
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_has_a_time_in_utc), PlainSerializer(_iso_utc, when_used="json")]
 
 
 class DialJob(BaseModel):

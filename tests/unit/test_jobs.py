@@ -360,3 +360,9 @@ def test_waiting_released_and_claimed_are_the_states_that_are_not_final() -> Non
 
 def test_urgent_goes_before_normal_before_bulk() -> None:
     assert sorted(Priority, key=lambda priority: priority.rank) == ["urgent", "normal", "bulk"]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+11:00", "9999-12-31T23:59:59-11:00"])
+def test_a_moment_that_utc_has_not_is_refused(moment: str) -> None:
+    with pytest.raises(InputRefused, match=r"^expires_at: '.*' is not right; give a time"):
+        DialJob.parse({"extid": "1", "outto": "2", "expires_at": moment})
