@@ -17,6 +17,7 @@ from producers.api.hooks import HookRoutes
 from producers.api.intake import Intake
 from producers.api.jobs import JobRoutes
 from producers.api.logbook import Logbook
+from producers.api.methods import Heads
 from producers.api.page import OPEN_PATHS, PageRoutes
 from producers.api.pbxs import PbxRoutes
 from producers.crm import Adapter
@@ -53,8 +54,13 @@ def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
     )
     app.state.stop = intake.stop
     # The batch comes before the route of one job, which would take `:batch` for the end of an id.
-    for routes in (BatchRoutes, JobRoutes, PbxRoutes, HookRoutes, HealthRoutes, PageRoutes):
-        app.include_router(routes(intake).router)
+    routers = [
+        part(intake).router for part in (BatchRoutes, JobRoutes, PbxRoutes, HookRoutes, HealthRoutes, PageRoutes)
+    ]
+    for router in routers:
+        app.include_router(router)
+    app.state.intake = intake
+    app.state.routes = [*app.routes, *(route for router in routers for route in router.routes)]
     for kind in (
         problems.Problem,
         InputRefused,
@@ -64,10 +70,11 @@ def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
         Exception,
     ):
         app.add_exception_handler(kind, problems.answer)
-    app.state.intake = intake
-    app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]  # FastAPI's own way
+    app.add_exception_handler(405, problems.not_allowed)
+    app.openapi = lambda: description.describe(app, list(dialer.settings.pbx))  # type: ignore[method-assign]  # FastAPI's own way
     app.add_middleware(Guard, admit=intake.admit, is_open=_is_open)
     app.add_middleware(Logbook)
+    app.add_middleware(Heads)
     return app
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from producers.api.access import Caller, needs
 from producers.api.bodies import expect, pieces
-from producers.api.description import Batch, problems
+from producers.api.description import BATCH, BATCH_ANSWERS, problems
 from producers.api.intake import Intake
 from producers.api.jobs import PATH, under_way
 from producers.api.problems import Problem, of_idempotency_key, unavailable
@@ -43,8 +43,8 @@ class BatchRoutes:
             f"{PATH}:batch",
             self.post,
             methods=["POST"],
-            responses=problems(400, 403, 408, 409, 413, 415, 422) | Batch.answers,
-            openapi_extra=Batch.body,
+            responses=problems(400, 403, 408, 409, 413, 415, 422) | BATCH_ANSWERS,
+            openapi_extra=BATCH,
             response_class=StreamingResponse,
             summary="Hand in many jobs",
         )

@@ -1,13 +1,14 @@
 """The OpenAPI 3.1 description: what FastAPI cannot see because we read bodies ourselves, and every problem."""
 
-from typing import Any, ClassVar
+from collections.abc import Collection
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from producers.api.models import Resolution
 from producers.api.problems import MEDIA_TYPE, ProblemBody
-from worker.jobs import DialJob
+from producers.api.schemas import BATCH_ANSWER, BATCH_BODY, IDEMPOTENCY_KEY, JOB_EXAMPLES, job_schema
 
 _SCHEMAS = "#/components/schemas/"
 _MEANINGS = {
@@ -15,120 +16,130 @@ _MEANINGS = {
     401: "There is no API key, or it is not known.",
     403: "The API key does not reach so far.",
     404: "There is no such thing (any more).",
-    408: "The body did not come in time.",
+    408: "The request did not come in time.",
     409: "It cannot be done as things stand.",
     413: "The body is too long.",
+    414: "The URL is too long.",
     415: "The body is not of a kind that is read here.",
     422: "Some fields are wrong; each is named.",
     429: "The API key has sent too many requests.",
+    431: "There are too many header fields, or they are too long.",
     503: "Redis does not answer, or is full; try again.",
 }
-_EXAMPLE = {
-    "extid": "1002",
-    "outto": "+44 20 7946 0018",
-    "pbx": "hq",
-    "priority": "urgent",
-    "key": "crm:call:7",
-    "metadata": {"lead": "L-7"},
+# What may be answered whatever was asked for; the first four also where no key is needed.
+_ALWAYS = (400, 408, 414, 431)
+_WITH_KEY = (401, 429, 503)
+
+
+def _header(description: str, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string", **schema}}
+
+
+_RETRY_AFTER = {"Retry-After": _header("Seconds to wait before the next try.", pattern="^[0-9]+$")}
+_OF_STATUS = {
+    401: {"WWW-Authenticate": _header("`Bearer`.")},
+    408: {"Connection": _header("`close`.")},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
 }
+_QUOTA = {
+    "RateLimit": _header("What is left of the key's quota.", examples=['"default";r=49998;t=1']),
+    "RateLimit-Policy": _header("The key's quota.", examples=['"default";q=50000;w=10']),
+}
+_REPLAYED = {"Idempotency-Replayed": _header("`true` where the request came before.", enum=["true"])}
+ACCEPTED_HEADERS = {"Location": _header("Where the job is.")} | _REPLAYED
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return `responses=` of a route that may answer with these problems."""
+    return {status: _problem(status) for status in statuses}
+
+
+def _problem(status: int) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}ProblemBody"}}}
-    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
+    headers = {"headers": _OF_STATUS[status]} if status in _OF_STATUS else {}
+    return {"description": _MEANINGS[status], "content": content, **headers}
 
 
-def body_of(schema: str, media_type: str = "application/json", **more: Any) -> dict[str, Any]:
-    """Return `openapi_extra=` of a route that reads its body itself."""
-    content = {media_type: {"schema": {"$ref": f"{_SCHEMAS}{schema}"}, **more}}
-    return {"requestBody": {"required": True, "content": content}}
+def _body(content: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": content}, "parameters": list(parameters)}
 
 
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Names the request: sent again, it is answered with the job of the first time.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
-    "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+def _json_body(schema: str, **more: Any) -> dict[str, Any]:
+    return _body({"application/json": {"schema": {"$ref": f"{_SCHEMAS}{schema}"}, **more}})
+
+
+# `openapi_extra=` of the routes that read their bodies themselves.
+JOB_BODY = _json_body("DialJob", examples=JOB_EXAMPLES) | {"parameters": [IDEMPOTENCY_KEY]}
+RESOLUTION_BODY = _json_body("Resolution", example={"verdict": "placed", "callid": "1732356.77"})
+BATCH = _body(BATCH_BODY, IDEMPOTENCY_KEY)
+# `responses=` of the batch.
+BATCH_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A line of JSON for each row, and one that counts them.",
+        "content": {"application/x-ndjson": BATCH_ANSWER},
+        "headers": _REPLAYED,
+    }
 }
-JOB_BODY = body_of("DialJob", example=_EXAMPLE) | {"parameters": [_IDEMPOTENCY_KEY]}
 
 
-class Batch:
-    """Body and answers of the route of many jobs."""
+def describe(app: FastAPI, pbxs: Collection[str]) -> dict[str, Any]:
+    """
+    Return the OpenAPI description of the intake, made once.
 
-    body: ClassVar[dict[str, Any]] = {
-        "parameters": [_IDEMPOTENCY_KEY],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/x-ndjson": {
-                    "schema": {"type": "string", "description": "One JSON object per line, as for a single job."},
-                    "example": '{"extid":"1002","outto":"41000"}\n{"extid":"1003","outto":"41001"}\n',
-                },
-                "text/csv": {
-                    "schema": {"type": "string", "description": "A header with names of fields, then the rows."},
-                    "example": "extid,outto,metadata.lead\n1002,41000,L-7\n",
-                },
-            },
-        },
-    }
-    answers: ClassVar[dict[int | str, dict[str, Any]]] = {
-        200: {
-            "description": "A line of JSON for each row, and one that counts them.",
-            "content": {
-                "application/x-ndjson": {
-                    "schema": {"type": "string"},
-                    "example": '{"line":1,"job_id":"0190f3f2-5b57-5c3e-9b3a-4f0e8c9d7a11","state":"waiting",'
-                    '"is_new":true}\n{"summary":{"added":1,"already_there":0,"rejected":0}}\n',
-                }
-            },
-        }
-    }
-
-
-RESOLUTION_BODY = body_of("Resolution", example={"verdict": "placed", "callid": "1732356.77"})
-
-
-def describe(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI description of the intake, made once."""
+    Args:
+        app: All of it.
+        pbxs: Names of those in the settings.
+    """
     if app.openapi_schema:
         return app.openapi_schema
     schema = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
     components = schema.setdefault("components", {})
-    schemas = components.setdefault("schemas", {})
-    for model in (DialJob, Resolution, ProblemBody):
-        own = model.model_json_schema(ref_template=_SCHEMAS + "{model}")
-        schemas |= own.pop("$defs", {})
-        schemas[model.__name__] = own
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
+    components["schemas"] = _schemas(components.get("schemas", {}), pbxs)
     components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
     schema["security"] = [{"apiKey": []}]
     for path, operations in schema["paths"].items():
         for operation in operations.values():
-            _complete(path, operation)
+            _complete(operation, is_open=not path.startswith("/v1/"))
+    _link(schema["paths"])
     app.openapi_schema = schema
     return schema
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _schemas(found: dict[str, Any], pbxs: Collection[str]) -> dict[str, Any]:
+    schemas = {name: own for name, own in found.items() if not name.endswith("ValidationError")}
+    own = [model.model_json_schema(ref_template=_SCHEMAS + "{model}") for model in (Resolution, ProblemBody)]
+    for schema in (job_schema(pbxs), *own):
+        schemas |= schema.pop("$defs", {})
+        schemas[schema["title"]] = schema
+    return schemas
+
+
+def _complete(operation: dict[str, Any], *, is_open: bool) -> None:
     """Add what every request may be answered with."""
-    is_open = not path.startswith("/v1/")
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):  # FastAPI's own; ours are problems
+        del responses["422"]
+    for status in _ALWAYS if is_open else (*_ALWAYS, *_WITH_KEY):
+        responses.setdefault(str(status), _problem(status))
     if is_open:
         operation["security"] = []
-    for status, response in problems(*(() if is_open else (401, 429, 503))).items():
-        operation["responses"].setdefault(str(status), response)
-    if not is_open:
-        for response in operation["responses"].values():
+        return
+    for status, response in responses.items():
+        if status not in {"401", *map(str, _ALWAYS)}:
             response["headers"] = response.get("headers", {}) | _QUOTA
 
 
-_QUOTA = {
-    "RateLimit": {"description": "What is left of the key's quota.", "schema": {"type": "string"}},
-    "RateLimit-Policy": {"description": "The key's quota.", "schema": {"type": "string"}},
-}
+def _link(paths: dict[str, Any]) -> None:
+    """Tell what can be done with a job that was handed in."""
+    jobs = paths["/v1/dial-jobs"]["post"]["responses"]["202"]
+    names = {"look": ("", "get"), "cancel": (":cancel", "post"), "resolve": (":resolve", "post")}
+    jobs["links"] = {
+        name: {
+            "operationId": paths[f"/v1/dial-jobs/{{job_id}}{suffix}"][method]["operationId"],
+            "parameters": {"job_id": "$response.body#/job_id"},
+        }
+        for name, (suffix, method) in names.items()
+    }

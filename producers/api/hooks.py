@@ -36,9 +36,10 @@ class HookRoutes:
         }
         one = f"{PATH}{{source}}"
         take: dict[str, Any] = {"endpoint": self.post, "responses": answers, "response_class": Response}
-        self.router.add_api_route(one, methods=["POST"], summary="Take what a CRM sends", **take)
-        for path, methods in ((one, ["PUT", "GET"]), (f"{one}/{{token}}", ["POST", "PUT", "GET"])):
-            self.router.add_api_route(path, methods=methods, include_in_schema=False, **take)
+        for method in ("POST", "PUT", "GET"):
+            self.router.add_api_route(one, methods=[method], summary="Take what a CRM sends", **take)
+            path = f"{one}/{{token}}"
+            self.router.add_api_route(path, methods=[method], include_in_schema=False, **take)
 
     async def post(self, request: Request, source: str, token: str | None = None) -> Response:
         """

@@ -1,7 +1,5 @@
 """Routes of dial jobs: hand in, look, list, wait, cancel, resolve."""
 
-import base64
-import binascii
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,14 +8,15 @@ from hashlib import sha256
 from typing import Annotated, Any
 
 import redis
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import ValidationError
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from producers.api.access import Caller, needs
 from producers.api.bodies import idempotency_key, read_json
-from producers.api.description import JOB_BODY, RESOLUTION_BODY, problems
+from producers.api.description import ACCEPTED_HEADERS, JOB_BODY, RESOLUTION_BODY, problems
 from producers.api.intake import Intake
 from producers.api.models import Accepted, Filters, Page, Resolution
 from producers.api.problems import FieldProblem, Problem, of_fields, of_idempotency_key, unavailable
@@ -27,13 +26,36 @@ from worker.hopper import Once, Order, Receipt, Wanted
 from worker.jobs import DialJob, DialResult, id_of_key
 
 PATH = "/v1/dial-jobs"
-LONGEST_WAIT_S = 30.0
+# Clients and proxies give up after ten seconds, some of them.
+LONGEST_WAIT_S = 5.0
+_SECONDS = Query(
+    ge=0,
+    allow_inf_nan=False,
+    description=f"Seconds to wait for its end. At most {LONGEST_WAIT_S:g} are waited, whatever is asked for: "
+    "ask again while `finished_at` is null.",
+    examples=[LONGEST_WAIT_S],
+)
 _LONGEST_LOOK = 10
 
 Enqueuer = Annotated[Caller, Depends(needs("enqueue"))]
 Reader = Annotated[Caller, Depends(needs("read"))]
 Withdrawer = Annotated[Caller, Depends(needs("enqueue", "operate"))]
+JobId = Annotated[
+    str, Path(json_schema_extra={"format": "uuid"}, examples=["0190f3f2-5b57-5c3e-9b3a-4f0e8c9d7a11"])
+]
 Operator = Annotated[Caller, Depends(needs("operate"))]
+
+
+class _BeforeColon(Convertor[str]):
+    """A path segment up to its verb, so that `GET /v1/dial-jobs/ID:cancel` is 405 and not a job nobody has."""
+
+    regex = "[^/:]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
 
 
 class JobRoutes:
@@ -47,6 +69,7 @@ class JobRoutes:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self.router = APIRouter(tags=["dial jobs"])
+        register_url_convertor("job_id", _BeforeColon())
         route = self.router.add_api_route
         # The one route that has to be quick: the same endpoint without what FastAPI does around it, which costs as
         # much again as all the rest. The next one serves the description.
@@ -57,7 +80,7 @@ class JobRoutes:
             methods=["POST"],
             status_code=202,
             response_model=Accepted,
-            responses=problems(400, 403, 408, 409, 413, 415, 422),
+            responses=problems(400, 403, 408, 409, 413, 415, 422) | {202: {"headers": ACCEPTED_HEADERS}},
             openapi_extra=JOB_BODY,
             summary="Hand in one job",
         )
@@ -69,7 +92,7 @@ class JobRoutes:
             responses=problems(403, 422),
             summary="List jobs",
         )
-        one, missing = f"{PATH}/{{job_id}}", problems(403, 404, 422)
+        one, missing = f"{PATH}/{{job_id:job_id}}", problems(403, 404, 422)
         route(
             one, self.get, methods=["GET"], response_model=DialResult, responses=missing, summary="Look at one job"
         )
@@ -119,7 +142,7 @@ class JobRoutes:
         if filters.key is not None:
             return _page(await self._by_key(filters.key, caller), None, request)
         if filters.pbx is not None and not caller.may_use(filters.pbx):
-            raise _foreign(filters.pbx)
+            raise _foreign(filters.pbx, parameter="pbx")
         everything = (*caller.pbxs, "") if caller.pbxs else ()
         wanted = Wanted(
             states=tuple(filters.state),
@@ -129,17 +152,17 @@ class JobRoutes:
             since=_unix(filters.since),
             before=_unix(filters.before),
         )
-        jobs, after = await self._intake.ask(self._newest, wanted, _below(filters.cursor), filters.limit)
+        jobs, after = await self._intake.ask(self._newest, wanted, filters.cursor or "", filters.limit)
         return _page(jobs, after, request)
 
     async def get(
         self,
-        job_id: str,
+        job_id: JobId,
         caller: Reader,
-        wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait for its end.")] = 0,
+        wait: Annotated[float, _SECONDS] = 0,
     ) -> Response:
         """Look at one job; with `wait` the answer comes when it has ended, or after so many seconds."""
-        until = time.monotonic() + wait
+        until = time.monotonic() + min(wait, LONGEST_WAIT_S)
         result = await self._known(job_id, caller)
         while not result.state.is_final and (left := until - time.monotonic()) > 0:
             if self._intake.stopping.is_set():
@@ -148,7 +171,7 @@ class JobRoutes:
             result = await self._known(job_id, caller)
         return JSONResponse(result.plain())
 
-    async def cancel(self, job_id: str, caller: Withdrawer) -> Response:
+    async def cancel(self, job_id: JobId, caller: Withdrawer) -> Response:
         """Withdraw a job that no call was begun for; again it changes nothing."""
         known = await self._known(job_id, caller)
         hopper = self._intake.dialer.hopper.acting_as(caller.actor)
@@ -157,7 +180,7 @@ class JobRoutes:
             raise Problem(409, f"it is too late to cancel: the job is {state}")
         return JSONResponse((await self._known(job_id, caller)).plain())
 
-    async def resolve(self, request: Request, job_id: str, caller: Operator) -> Response:
+    async def resolve(self, request: Request, job_id: JobId, caller: Operator) -> Response:
         """Say what became of a job that ended as unknown: `placed` (with its callid), `failed`, or `redial`."""
         known = await self._known(job_id, caller)
         said = _resolution(await read_json(request, most=self._intake.settings.max_body_bytes))
@@ -260,25 +283,11 @@ def _mark(job: DialJob, fields: Mapping[str, Any]) -> str:
 
 
 def _page(jobs: list[DialResult], after: str | None, request: Request) -> Response:
-    cursor = base64.urlsafe_b64encode(after.encode()).decode().rstrip("=") if after else None
     headers = {}
-    if cursor:
-        query = request.url.include_query_params(cursor=cursor).query
+    if after:
+        query = request.url.include_query_params(cursor=after).query
         headers["Link"] = f'<{PATH}?{query}>; rel="next"'
-    return JSONResponse({"jobs": [job.plain() for job in jobs], "next": cursor}, headers=headers)
-
-
-def _below(cursor: str | None) -> str:
-    if not cursor:
-        return ""
-    try:
-        below = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (ValueError, binascii.Error):
-        below = ""
-    if not (below.isdigit() and len(below) <= 15):
-        detail = "cursor: is not one of ours; take `next` of the page before, or leave it out"
-        raise Problem(422, detail, errors=[FieldProblem(parameter="cursor", detail=detail)])
-    return below
+    return JSONResponse({"jobs": [job.plain() for job in jobs], "next": after or None}, headers=headers)
 
 
 def _resolution(body: dict[str, Any]) -> Resolution:
@@ -293,9 +302,10 @@ def _resolution(body: dict[str, Any]) -> Resolution:
     return said
 
 
-def _foreign(pbx: str) -> Problem:
+def _foreign(pbx: str, *, parameter: str | None = None) -> Problem:
     detail = f"pbx: this API key may not use {pbx!r}"
-    return Problem(403, detail, errors=[FieldProblem(pointer="/pbx", detail=detail)])
+    where = FieldProblem(pointer=None if parameter else "/pbx", parameter=parameter, detail=detail)
+    return Problem(403, detail, errors=[where])
 
 
 def _unix(moment: datetime | None) -> float | None:

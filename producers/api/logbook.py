@@ -70,4 +70,4 @@ def _route_of(scope: Scope) -> str:
     if "shown_path" in scope:
         return str(scope["shown_path"])
     route = scope.get("route")
-    return getattr(route, "path", "") or "none"
+    return getattr(route, "path_format", "") or "none"

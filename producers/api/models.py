@@ -1,10 +1,27 @@
 """What the intake takes and gives, for the description of the interface and for those who read it."""
 
-from typing import Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from producers.api.schemas import MOMENT
 from worker.jobs import PBX_NAME, DialResult, JobState
+
+
+def _written_out(value: Any) -> Any:
+    # A + that was not encoded comes as a space; and pydantic would take a number for seconds, or milliseconds.
+    text = re.sub(r" (?=[0-9]{2}:[0-9]{2}$)", "+", value) if isinstance(value, str) else ""
+    if not re.fullmatch(MOMENT, text):
+        raise ValueError("give a time with its offset, such as 2026-11-23T09:00:00Z")
+    return text
+
+
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_out),
+    Field(json_schema_extra={"pattern": MOMENT}, examples=["2026-11-23T09:00:00Z"]),
+]
 
 
 class Accepted(BaseModel):
@@ -20,9 +37,7 @@ class Page(BaseModel):
     """Some jobs, the one handed in last first."""
 
     jobs: list[DialResult]
-    next: str | None = Field(
-        description="The cursor of the next page; null behind the last.", examples=["MTIzNDU"]
-    )
+    next: str | None = Field(description="The cursor of the next page; null behind the last.", examples=["12345"])
 
 
 class Filters(BaseModel):
@@ -35,16 +50,23 @@ class Filters(BaseModel):
     extid: str | None = Field(None, pattern=r"^[0-9]{1,10}$")
     origin: str | None = Field(None, pattern=r"^[a-z]+:[A-Za-z0-9._-]{1,64}$", examples=["hook:pipedrive"])
     key: str | None = Field(None, min_length=1, max_length=200)
-    since: AwareDatetime | None = None
-    before: AwareDatetime | None = None
+    since: Moment | None = None
+    before: Moment | None = None
     limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(None, max_length=40, pattern=r"^[A-Za-z0-9_-]*$")
+    cursor: str | None = Field(None, pattern=r"^[0-9]{1,15}$", description="`next` of the page before.")
 
 
 class Resolution(BaseModel):
     """What a person says became of a job that ended as unknown."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "if": {"properties": {"verdict": {"const": "placed"}}},
+            "then": {"required": ["verdict", "callid"], "properties": {"callid": {"type": "string"}}},
+            "else": {"properties": {"callid": {"type": "null"}}},
+        },
+    )
 
     verdict: Literal["placed", "failed", "redial"] = Field(examples=["placed"])
     callid: str | None = Field(None, pattern=r"^[0-9A-Za-z._-]{1,64}$", examples=["1732356.77"])

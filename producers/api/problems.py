@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from producers.api.methods import allowed
 from producers.masking import masked
 from worker.errors import InputRefused, KeyConflict, RequestConflict, ServiceUnreachable
 
@@ -20,6 +21,7 @@ log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
 # The problem type that the draft on rate limit headers registers.
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+_NOTHING_HERE = "there is nothing here; the description is at /openapi.json"
 _FIELD = re.compile(r"^([a-z_]{1,40}): ")
 
 
@@ -118,6 +120,13 @@ async def answer(request: Request, error: Exception) -> Response:
     return problem.response(request.scope.get("shown_path", request.url.path))
 
 
+async def not_allowed(request: Request, _error: Exception) -> Response:
+    """Answer a method that a path does not have; FastAPI's handler for 405."""
+    path = request.scope["path"]
+    detail = "this method does nothing here; the header Allow names those that do"
+    return Problem(405, detail, headers={"Allow": allowed(path, request.app.state.routes)}).response(path)
+
+
 def _problem(error: Exception) -> Problem:
     match error:
         case Problem():
@@ -129,14 +138,9 @@ def _problem(error: Exception) -> Problem:
         case RequestValidationError():
             return _of_parameters(error)
         case HTTPException():
-            return Problem(error.status_code, _DETAILS.get(error.status_code, error.detail), headers=error.headers)
+            detail = _NOTHING_HERE if error.status_code == HTTPStatus.NOT_FOUND else error.detail
+            return Problem(error.status_code, detail, headers=error.headers)
     return Problem(500, "something went wrong here; it is in the log of the intake")
-
-
-_DETAILS = {
-    404: "there is nothing here; the description is at /openapi.json",
-    405: "this method does nothing here; the header Allow names those that do",
-}
 
 
 def _of_parameters(error: RequestValidationError) -> Problem:
