@@ -144,10 +144,9 @@ def _problem(error: Exception) -> Problem:
 
 
 def _of_parameters(error: RequestValidationError) -> Problem:
-    errors = [
-        FieldProblem(parameter=str(wrong["loc"][-1]), detail=masked(f"{wrong['loc'][-1]}: {wrong['msg']}"))
-        for wrong in error.errors()
-    ]
+    # The place is ("query", name), with an index behind it for one of several.
+    named = [(str(wrong["loc"][1]), wrong["msg"].removeprefix("Value error, ")) for wrong in error.errors()]
+    errors = [FieldProblem(parameter=name, detail=masked(f"{name}: {said}")) for name, said in named]
     return Problem(422, "; ".join(wrong.detail for wrong in errors), errors=errors)
 
 

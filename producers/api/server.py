@@ -29,7 +29,8 @@ log = structlog.get_logger()
 _STOP_WITHIN_S = 10
 # Open connections of one process, which cost about 10 KiB each; and files it needs for other things.
 _CONNECTIONS, _OTHER_FILES = 5000, 200
-_HANDSHAKE_WITHIN_S = 10.0
+# Of TLS; most clients answer no farewell.
+_HANDSHAKE_WITHIN_S, _FAREWELL_WITHIN_S = 10.0, 1.0
 # Between two looks at all connections, in ticks of uvicorn: half a second.
 _TICKS = 5
 # Redis answers within milliseconds. Whoever waits for us would not wait for the ten seconds that workers do.
@@ -119,6 +120,7 @@ class Server(uvicorn.Server):
                 self._settings.port,
                 ssl=self._tls,
                 ssl_handshake_timeout=_HANDSHAKE_WITHIN_S if self._tls else None,
+                ssl_shutdown_timeout=_FAREWELL_WITHIN_S if self._tls else None,
                 backlog=self.config.backlog,
             )
         except OSError as error:

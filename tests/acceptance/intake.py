@@ -20,16 +20,10 @@ _PBX = 'api = "yeastar-s-v1.0"\nbase_url = "https://127.0.0.1:9"\nusername = "ap
 
 
 def settings_file(folder: Path, redis_url: str, namespace: str, *more: str) -> Path:
-    """Write settings of two PBXs, of which hq is the default."""
+    """Write settings of two PBXs, of which hq is the default, and more sections behind them."""
     file = folder / "outdial.toml"
-    top = [
-        f'redis_url = "{redis_url}"',
-        f'namespace = "{namespace}"',
-        "retain_s = 600",
-        'default_pbx = "hq"',
-        *more,
-    ]
-    file.write_text("\n".join([*top, f"[pbx.hq]\n{_PBX}[pbx.branch]\n{_PBX}"]))
+    top = [f'redis_url = "{redis_url}"', f'namespace = "{namespace}"', "retain_s = 600", 'default_pbx = "hq"']
+    file.write_text("\n".join([*top, f"[pbx.hq]\n{_PBX}[pbx.branch]\n{_PBX}", *more]))
     return file
 
 

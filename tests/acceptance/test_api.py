@@ -1,0 +1,372 @@
+"""The HTTP intake as those see it who use it: a process of its own, real Redis, and once a real worker and PBX."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+from ops.embedded_redis import EmbeddedRedis
+from ops.installation import eventually, installation, served_api
+from ops.pbx_simulator.certificate import keep_certificate
+from producers import apikeys
+from tests.acceptance.intake import JOB, Client, Intake, intake, problem_of, settings_file
+
+JOBS, BATCH = "/v1/dial-jobs", "/v1/dial-jobs:batch"
+CSV, NDJSON = {"Content-Type": "text/csv"}, {"Content-Type": "application/x-ndjson"}
+
+
+@pytest.fixture(scope="module")
+def served(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intake]:
+    limits = ("[api]", "max_body_bytes = 4096", "max_batch_bytes = 65536")
+    with intake(tmp_path_factory.mktemp("api"), redis_server.url, "api", settings=limits) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(served: Intake) -> Client:
+    return served.client()
+
+
+def rows_of(answer: requests.Response) -> list[dict[str, object]]:
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+# --- one job --------------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_kept_and_told_where_it_is(client: Client) -> None:
+    accepted = client.hand_in(metadata={"lead": "L-7"}, priority="urgent")
+    assert (accepted.status_code, accepted.json()["state"], accepted.json()["is_new"]) == (202, "waiting", True)
+    assert accepted.headers["Location"] == accepted.json()["href"] == f"{JOBS}/{accepted.json()['job_id']}"
+    found = client.get(accepted.headers["Location"]).json()
+    assert (found["state"], found["pbx"], found["metadata"]) == ("waiting", "hq", {"lead": "L-7"})
+    assert JOB["outto"] not in json.dumps(found)
+
+
+def test_every_wrong_field_is_named(client: Client) -> None:
+    refused = client.hand_in(extid="12ab", priority="soon", colour="red")
+    problem = problem_of(refused)
+    assert refused.status_code == 422
+    assert {error["pointer"] for error in problem["errors"]} == {"/extid", "/priority", "/colour"}
+    assert problem["instance"] == JOBS
+    assert "0143" not in client.hand_in(outto="2025550143 or so").text
+
+
+def test_the_same_request_again_is_the_same_job(client: Client) -> None:
+    named = {"Idempotency-Key": '"in quotes, as the draft has it"'}
+    first, again = client.hand_in(named), client.hand_in(named)
+    assert (first.json()["is_new"], again.json()["is_new"]) == (True, False)
+    assert first.json()["job_id"] == again.json()["job_id"]
+    assert (first.headers.get("Idempotency-Replayed"), again.headers["Idempotency-Replayed"]) == (None, "true")
+    # Quoted or not it is the same; a body in another order is the same request; another body is not.
+    bare = client.hand_in({"Idempotency-Key": "in quotes, as the draft has it"}, priority="normal")
+    assert bare.json()["job_id"] == first.json()["job_id"]
+    other = client.hand_in(named, extid="1003")
+    assert (other.status_code, problem_of(other)["errors"][0]["parameter"]) == (422, "Idempotency-Key")
+
+
+def test_idempotency_keys_are_those_of_one_api_key(served: Intake, client: Client) -> None:
+    named = {"Idempotency-Key": "mine"}
+    ids = {each.hand_in(named).json()["job_id"] for each in (client, served.client())}
+    assert len(ids) == 2
+
+
+def test_a_request_refused_is_not_remembered(client: Client) -> None:
+    named = {"Idempotency-Key": "first-wrong"}
+    assert client.hand_in(named, extid="x").status_code == 422
+    assert client.hand_in(named).status_code == 202
+
+
+def test_fifty_identical_requests_at_once_are_one_job(served: Intake, client: Client) -> None:
+    named = {"Idempotency-Key": "fifty"}
+    with ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(lambda _: client.hand_in(named), range(50)))
+    statuses = Counter(answer.status_code for answer in answers)
+    assert set(statuses) <= {202, 409}
+    accepted = [answer.json() for answer in answers if answer.status_code == 202]
+    assert len({answer["job_id"] for answer in accepted}) == 1
+    assert [answer["is_new"] for answer in accepted].count(True) == 1
+    for answer in answers:
+        if answer.status_code == 409:
+            assert (problem_of(answer)["errors"][0]["parameter"], answer.headers["Retry-After"]) == (
+                "Idempotency-Key",
+                "1",
+            )
+
+
+def test_a_second_request_while_the_first_is_served_is_told_to_wait(served: Intake, client: Client) -> None:
+    body = json.dumps(JOB).encode()
+    head = f"POST {JOBS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\nIdempotency-Key: slow\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with served.connection() as slow:
+        slow.sendall(head.encode() + body[:5])
+        eventually(lambda: client.hand_in({"Idempotency-Key": "slow"}, extid="x").status_code == 409)
+        slow.sendall(body[5:])
+        assert slow.recv(1000).startswith(b"HTTP/1.1 202")
+    assert client.hand_in({"Idempotency-Key": "slow"}).headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_key_names_one_job_whoever_brings_it(served: Intake, client: Client) -> None:
+    first = client.hand_in(key="crm:1")
+    again = served.client().hand_in(key="crm:1")
+    assert (again.status_code, again.json()["job_id"]) == (202, first.json()["job_id"])
+    other = client.hand_in(key="crm:1", extid="1003")
+    assert (other.status_code, problem_of(other)["errors"][0]["pointer"]) == (409, "/key")
+
+
+# --- looking --------------------------------------------------------------------------------------------------
+
+
+def test_pages_hold_each_job_once_while_others_arrive(served: Intake, client: Client) -> None:
+    mine = [client.hand_in(extid="777").json()["job_id"] for _ in range(7)]
+    seen: list[str] = []
+    path = f"{JOBS}?extid=777&limit=3"
+    while path:
+        page = client.get(path)
+        seen += [job["job_id"] for job in page.json()["jobs"]]
+        client.hand_in(extid="777")
+        path = page.links.get("next", {}).get("url", "")
+    assert seen == mine[::-1]
+
+
+def test_lists_are_filtered(client: Client) -> None:
+    job_id = client.hand_in(extid="778", key="filtered", pbx="branch").json()["job_id"]
+    for query in ("extid=778", "key=filtered", "pbx=branch&extid=778", "extid=778&state=waiting&state=failed"):
+        assert [job["job_id"] for job in client.get(f"{JOBS}?{query}").json()["jobs"]] == [job_id], query
+    for query in ("extid=778&state=failed", "extid=778&before=2020-01-01T00:00:00Z", "key=nobodys"):
+        assert client.get(f"{JOBS}?{query}").json() == {"jobs": [], "next": None}, query
+    for query in ("limit=0", "limit=x", "since=1", "cursor=-", "pbx=A", "colour=red", "state=gone"):
+        refused = client.get(f"{JOBS}?{query}")
+        assert (refused.status_code, problem_of(refused)["errors"][0]["parameter"]) == (
+            422,
+            query.partition("=")[0],
+        )
+
+
+def test_a_long_poll_ends_when_the_job_does(client: Client) -> None:
+    href = client.hand_in().headers["Location"]
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(client.get, f"{href}?wait=30")
+        assert client.post(f"{href}:cancel").json()["state"] == "cancelled"
+        assert waiting.result().json()["state"] == "cancelled"
+
+
+# --- operating ------------------------------------------------------------------------------------------------
+
+
+def test_who_acted_stands_in_the_timeline(served: Intake) -> None:
+    client, hopper = served.client(), served.dialer.hopper
+    name = next(key.name for key in hopper.api_keys() if client.key.split("_")[1] == key.id)
+    job_id = client.hand_in().json()["job_id"]
+    assert client.post(f"{JOBS}/{job_id}:cancel").status_code == 200
+    assert client.post(f"{JOBS}/{job_id}:cancel").json()["state"] == "cancelled"
+    record = hopper.record(job_id)
+    assert record["origin"] == f"api:{name}"
+    assert any(f"{name}@api" in value for value in record.values())
+    late = client.post(f"{JOBS}/{job_id}:resolve", json={"verdict": "failed"})
+    assert (late.status_code, "unknown" in problem_of(late)["detail"]) == (409, True)
+    for wrong in ({"verdict": "placed"}, {"verdict": "failed", "callid": "1.1"}, {"verdict": "maybe"}, {}):
+        assert client.post(f"{JOBS}/{job_id}:resolve", json=wrong).status_code == 422
+
+
+def test_a_pbx_is_paused_and_resumed(served: Intake) -> None:
+    client, narrow = served.client(), served.client(pbxs=("branch",))
+    assert client.post("/v1/pbxs/hq:pause").json() == {"paused": ["hq"]}
+    assert {pbx["name"]: pbx["paused"] for pbx in client.get("/v1/pbxs").json()["pbxs"]} == {
+        "hq": True,
+        "branch": False,
+    }
+    assert client.post("/v1/pbxs:pause").json() == {"paused": ["*", "hq"]}
+    assert narrow.get("/v1/pbxs").json()["everything_paused"] is True
+    assert client.post("/v1/pbxs:resume").json() == {"paused": []}
+    assert narrow.post("/v1/pbxs:pause").status_code == 403
+    assert narrow.post("/v1/pbxs/hq:pause").status_code == 404
+    assert client.post("/v1/pbxs/nowhere:pause").status_code == 404
+
+
+# --- keys -----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_served_without_a_key_but_health(served: Intake) -> None:
+    nobody = Client(served.served.url, "")
+    for path in (JOBS, f"{JOBS}/x", "/v1/pbxs", "/v1/nothing", "/nothing", "/metrics", "/.env", "/openapi.json"):
+        for method in ("GET", "POST", "OPTIONS", "DELETE"):
+            refused = nobody.send(method, path)
+            assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="outdial"')
+            problem_of(refused)
+    for method in ("GET", "HEAD"):
+        assert nobody.send(method, "/healthz").status_code == nobody.send(method, "/readyz").status_code == 200
+    for key in ("x", "outdial_" + "0" * 12 + "_" + "a" * 43, served.client().key[:-1] + "~", "é" * 20):
+        with requests.Session() as session:
+            session.trust_env = False
+            headers = {"Authorization": f"Bearer {key}".encode()}
+            assert session.get(served.served.url + JOBS, headers=headers, timeout=10).status_code == 401
+
+
+def test_a_revoked_key_is_refused_at_once(served: Intake) -> None:
+    client = served.client()
+    assert client.get("/v1/pbxs").status_code == 200
+    served.dialer.hopper.revoke_key(client.key.split("_")[1])
+    assert client.get("/v1/pbxs").status_code == 401
+
+
+def test_a_key_does_what_its_scopes_say(served: Intake) -> None:
+    href = served.client().hand_in().headers["Location"]
+    asked = {
+        "enqueue": ("POST", JOBS),
+        "read": ("GET", href),
+        "operate": ("POST", "/v1/pbxs/hq:resume"),
+    }
+    for scope in apikeys.SCOPES:
+        client = served.client(scope)
+        for needed, (method, path) in asked.items():
+            answer = client.send(method, path, json=JOB if path == JOBS else None)
+            assert (answer.status_code == 403) == (needed != scope), (scope, needed)
+            if needed != scope:
+                assert needed in problem_of(answer)["detail"]
+
+
+def test_jobs_of_other_pbxs_are_not_there(served: Intake, client: Client) -> None:
+    narrow = served.client(pbxs=("branch",))
+    foreign = client.hand_in(pbx="hq", extid="779").headers["Location"]
+    assert narrow.get(foreign).status_code == narrow.post(f"{foreign}:cancel").status_code == 404
+    assert narrow.hand_in(pbx="hq").status_code == narrow.get(f"{JOBS}?pbx=hq").status_code == 403
+    own = narrow.hand_in(extid="779")
+    assert narrow.get(own.headers["Location"]).json()["pbx"] == "branch"
+    assert [job["pbx"] for job in narrow.get(f"{JOBS}?extid=779").json()["jobs"]] == ["branch"]
+    assert len(client.get(f"{JOBS}?extid=779").json()["jobs"]) == 2
+    rows = rows_of(narrow.post(BATCH, data="extid,outto,pbx\n779,2025550143,hq\n779,2025550144,\n", headers=CSV))
+    assert ["problems" in row for row in rows] == [True, False, False]
+
+
+def test_the_quota_is_told_and_kept(served: Intake) -> None:
+    client = served.client("read", requests=2, window_s=600)
+    answers = [client.get("/v1/pbxs") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"default";q=2;w=600'}
+    assert [answer.headers["RateLimit"].partition(";t=")[0] for answer in answers] == [
+        f'"default";r={left}' for left in (1, 0, 0)
+    ]
+    assert 200 < int(answers[2].headers["Retry-After"]) <= 300
+    assert problem_of(answers[2])["type"].endswith("#quota-exceeded")
+
+
+# --- batches --------------------------------------------------------------------------------------------------
+
+
+def test_a_bad_row_keeps_no_other_out(client: Client) -> None:
+    text = (
+        "extid,outto,metadata.lead\n1002,(202) 555-0143,L-1\nx,2025550144,L-2\n1003,911,L-3\n1004,2025550145,L-4\n"
+    )
+    rows = rows_of(client.post(BATCH, data=text, headers=CSV))
+    assert [row.get("line") for row in rows] == [2, 3, 4, 5, None]
+    assert ["job_id" in row for row in rows] == [True, False, False, True, False]
+    assert rows[-1] == {"summary": {"added": 2, "already_there": 0, "rejected": 2}}
+    assert "2025550144" not in json.dumps(rows)
+    found = client.get(f"{JOBS}/{rows[0]['job_id']}").json()
+    assert (found["extid"], found["metadata"]) == ("1002", {"lead": "L-1"})
+
+
+def test_a_batch_under_one_key_is_handed_in_once(client: Client) -> None:
+    text = "\n".join(json.dumps(JOB | {"extid": str(2000 + n % 2)}) for n in range(4))
+    named = NDJSON | {"Idempotency-Key": "batch-1"}
+    first = client.post(BATCH, data=text, headers=named)
+    again = client.post(BATCH, data=text, headers=named)
+    assert [row.get("job_id") for row in rows_of(first)] == [row.get("job_id") for row in rows_of(again)]
+    assert rows_of(first)[-1]["summary"] == {"added": 4, "already_there": 0, "rejected": 0}
+    assert rows_of(again)[-1]["summary"] == {"added": 0, "already_there": 4, "rejected": 0}
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = client.post(BATCH, data=text + "\n\n", headers=named)
+    assert (other.status_code, problem_of(other)["errors"][0]["parameter"]) == (422, "Idempotency-Key")
+    unnamed = [rows_of(client.post(BATCH, data=text, headers=NDJSON))[-1]["summary"] for _ in range(2)]
+    assert unnamed == [{"added": 4, "already_there": 0, "rejected": 0}] * 2
+
+
+def test_limits_of_bodies_are_those_of_the_settings(client: Client) -> None:
+    assert client.hand_in(metadata={"a": "b" * 400}).status_code == 202
+    assert client.hand_in(key="k" * 5000).status_code == 413
+    assert client.post(BATCH, data="extid,outto\n" + "1,2\n" * 20_000, headers=CSV).status_code == 413
+
+    def chunks() -> Iterator[bytes]:
+        yield from [b"extid,outto\n"] + [b"1,2\n" * 1000] * 20
+
+    assert client.post(BATCH, data=chunks(), headers=CSV).status_code == 413
+
+
+# --- the process ----------------------------------------------------------------------------------------------
+
+
+def test_it_stops_when_told_and_lets_those_go_who_wait(
+    redis_server: EmbeddedRedis, tmp_path: Path, namespace: str
+) -> None:
+    with intake(tmp_path, redis_server.url, namespace) as running, ThreadPoolExecutor(2) as threads:
+        client = running.client()
+        href = client.hand_in().headers["Location"]
+        with running.connection(), running.connection() as half:
+            half.sendall(b"GET / HT")
+            waiting = threads.submit(client.get, f"{href}?wait=5")
+            listening = running.dialer.hopper
+            eventually(lambda: listening.client.pubsub_numpat() > 0)
+            running.served.process.send_signal(signal.SIGTERM)
+            assert waiting.result().json()["state"] == "waiting"
+            assert running.served.process.wait(timeout=20) == 0
+        assert "Traceback" not in running.log.read_text()
+
+
+def command(config: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    whole = [sys.executable, "-m", "producers.cli", "--config", str(config), "api", *options]
+    return subprocess.run(whole, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_what_it_cannot_start_with_is_one_sentence(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    config = settings_file(tmp_path, redis_server.url, "none")
+    certificate = keep_certificate(tmp_path, host="127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = command(config, "--port", str(taken.getsockname()[1]))
+    missing = command(config, "--port", "0", "--tls-cert", str(tmp_path / "none.pem"))
+    no_key = command(config, "--port", "0", "--tls-cert", str(certificate.cert_file))
+    assert [done.returncode for done in (port, missing, no_key)] == [3, 2, 2]
+    for done, part in ((port, "cannot listen on 127.0.0.1"), (missing, "none.pem"), (no_key, "cannot be used")):
+        assert (done.stderr.count("\n"), part in done.stderr) == (1, True), done.stderr
+
+
+def test_it_serves_tls_by_itself(redis_server: EmbeddedRedis, tmp_path: Path, namespace: str) -> None:
+    certificate = keep_certificate(tmp_path, host="127.0.0.1")
+    config = settings_file(tmp_path, redis_server.url, namespace)
+    tls = ("--tls-cert", str(certificate.cert_file), "--tls-key", str(certificate.key_file))
+    with served_api(config, tmp_path / "api.log", *tls) as served, requests.Session() as session:
+        session.trust_env = False
+        assert served.url.startswith("https://127.0.0.1:")
+        trusting = session.get(f"{served.url}/healthz", verify=str(certificate.cert_file), timeout=10)
+        assert trusting.json() == {"status": "ok"}
+        with pytest.raises(requests.exceptions.SSLError):
+            session.get(f"{served.url}/healthz", timeout=10)
+        port = int(served.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert not plain.recv(100).startswith(b"HTTP/1.1 2")
+
+
+def test_from_a_request_to_a_ring(redis_server: EmbeddedRedis, tmp_path: Path, namespace: str) -> None:
+    options = ("--extensions", "1000-1009", "--ring-s", "0.02", "--talk-s", "0.05", "--log-level", "warning")
+    with installation(tmp_path, redis_server, namespace, hq=options) as site:
+        settings = site.write_settings()
+        with site.workers(), site.api() as served:
+            _, key = apikeys.create(site.hopper, settings, "crm", scopes=apikeys.SCOPES)
+            client = Client(served.url, key)
+            said = {"extid": "1002", "metadata": {"lead": "L-7"}}
+            href = client.hand_in({"Idempotency-Key": "ring"}, **said).headers["Location"]
+            result = client.get(f"{href}?wait=5").json()
+            again = client.hand_in({"Idempotency-Key": "ring"}, **said)
+        (ring,) = site.pbxs["hq"].rings()
+    assert (result["state"], result["callid"], result["metadata"]) == ("placed", ring.callid, {"lead": "L-7"})
+    assert (ring.extid, ring.outto, again.json()["state"]) == ("1002", JOB["outto"], "placed")
