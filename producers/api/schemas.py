@@ -20,13 +20,16 @@ MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(
 # Digits and keys, perhaps with punctuation between them. Brackets are taken out too, where they can be.
 _NUMBER = r"^[0-9*#+]([ .\-]?[0-9*#+]){0,24}$"
 
+# As many digits as a telephone number may have (E.164), and no more than every JSON parser keeps.
+LONGEST_INTEGER = 10**15 - 1
+
 _OUTTO: Schema = {
     "description": "The number to call, as people write it; what the PBX dials is made of it by the PBX's rules. "
     "Emergency numbers are refused.",
     "anyOf": [
         {"type": "string", "pattern": _NUMBER, "maxLength": 49},
         {"type": "string", "pattern": r"^\+?[0-9]{0,4} ?\([1-9][0-9]{1,4}\) ?[0-9]{3,4}[ \-]?[0-9]{2,4}$"},
-        {"type": "integer", "minimum": 1000, "maximum": 99_999_999_999},
+        {"type": "integer", "minimum": 0, "maximum": LONGEST_INTEGER, "not": {"enum": [112, 911, 999]}},
     ],
     "examples": ["+44 20 7946 0018", "(202) 555-0143", "41000"],
 }
@@ -87,7 +90,6 @@ IDEMPOTENCY_KEY: Schema = {
 }
 
 _NDJSON: Schema = {
-    "type": "string",
     "description": 'One JSON object per line, as for a single job: `{"extid":"1002","outto":"41000"}`.',
 }
 _CSV: Schema = {
