@@ -322,21 +322,24 @@ def test_it_stops_when_told_and_lets_those_go_who_wait(
         assert "Traceback" not in running.log.read_text()
 
 
-def command(config: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    whole = [sys.executable, "-m", "producers.cli", "--config", str(config), "api", *options]
-    return subprocess.run(whole, capture_output=True, text=True, timeout=30, check=False)
-
-
 def test_what_it_cannot_start_with_is_one_sentence(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     config = settings_file(tmp_path, redis_server.url, "none")
     certificate = keep_certificate(tmp_path, host="127.0.0.1")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = command(config, "--port", str(taken.getsockname()[1]))
-    missing = command(config, "--port", "0", "--tls-cert", str(tmp_path / "none.pem"))
-    no_key = command(config, "--port", "0", "--tls-cert", str(certificate.cert_file))
-    assert [done.returncode for done in (port, missing, no_key)] == [3, 2, 2]
-    for done, part in ((port, "cannot listen on 127.0.0.1"), (missing, "none.pem"), (no_key, "cannot be used")):
-        assert (done.stderr.count("\n"), part in done.stderr) == (1, True), done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken, ThreadPoolExecutor(3) as threads:
+        asked = {
+            ("--port", str(taken.getsockname()[1])): (3, "cannot listen on 127.0.0.1"),
+            ("--port", "0", "--tls-cert", str(tmp_path / "none.pem")): (2, "none.pem"),
+            ("--port", "0", "--tls-cert", str(certificate.cert_file)): (2, "cannot be used"),  # without its key
+        }
+        command = [sys.executable, "-m", "producers.cli", "--config", str(config), "api"]
+        ended = threads.map(
+            lambda options: subprocess.run(
+                [*command, *options], capture_output=True, text=True, timeout=60, check=False
+            ),
+            asked,
+        )
+        for done, (code, part) in zip(ended, asked.values(), strict=True):
+            assert (done.returncode, done.stderr.count("\n"), part in done.stderr) == (code, 1, True), done.stderr
 
 
 def test_it_serves_tls_by_itself(redis_server: EmbeddedRedis, tmp_path: Path, namespace: str) -> None:
@@ -345,6 +348,7 @@ def test_it_serves_tls_by_itself(redis_server: EmbeddedRedis, tmp_path: Path, na
     tls = ("--tls-cert", str(certificate.cert_file), "--tls-key", str(certificate.key_file))
     with served_api(config, tmp_path / "api.log", *tls) as served, requests.Session() as session:
         session.trust_env = False
+        session.headers["Connection"] = "close"
         assert served.url.startswith("https://127.0.0.1:")
         trusting = session.get(f"{served.url}/healthz", verify=str(certificate.cert_file), timeout=10)
         assert trusting.json() == {"status": "ok"}

@@ -11,7 +11,7 @@ def test_the_description_is_true(redis_server: EmbeddedRedis, tmp_path: Path, na
     with intake(tmp_path, redis_server.url, namespace) as running:
         done = fuzz(
             running.client(),
-            examples=5,
+            examples=2,
             seed=1,
             options=["--generation-deterministic", "--phases", "examples,coverage,fuzzing"],
         )

@@ -145,7 +145,3 @@ def test_it_is_the_same_over_tls(tmp_path: Path) -> None:
             with trusting.wrap_socket(serving.connect(), server_hostname="127.0.0.1") as connection:
                 connection.sendall(sent)
                 assert all_of(connection).startswith(b"HTTP/1.1 " + status)
-        with trusting.wrap_socket(serving.connect(), server_hostname="127.0.0.1") as deaf:
-            deaf.sendall(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
-            eventually(lambda: serving.open_connections == 1)
-            eventually(lambda: serving.open_connections == 0)
