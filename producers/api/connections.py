@@ -13,9 +13,12 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from producers.api.problems import Problem, unavailable
+
+log = structlog.get_logger()
 
 # A client that is gone without a word is noticed after a minute; some systems lack some of these options.
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -256,6 +259,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        log.info("request", method="", route="none", status=problem.status, key="")
         self._socket.write(self._raw(problem))
         self.end()
 
