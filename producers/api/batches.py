@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from tempfile import SpooledTemporaryFile
 from typing import IO, Annotated
@@ -93,7 +93,7 @@ class BatchRoutes:
         )
         answers = _spool()
         try:
-            _answer(outcomes, answers)
+            _answer(outcomes, answers, is_over=self._intake.is_over.is_set)
         except BaseException:
             answers.close()
             raise
@@ -103,12 +103,16 @@ class BatchRoutes:
         return answers
 
 
-def _answer(outcomes: Iterator[tuple[int, Ticket | Refusal]], answers: IO[bytes]) -> None:
+def _answer(
+    outcomes: Iterator[tuple[int, Ticket | Refusal]], answers: IO[bytes], *, is_over: Callable[[], bool]
+) -> None:
     tally, line = Tally(), 0
     try:
         for line, outcome in outcomes:
             tally.count(outcome)
             answers.write(_line(line, outcome))
+            if is_over():
+                raise ServiceUnreachable("the intake is stopping")
     except ServiceUnreachable as error:
         done = (
             f"the rows up to line {line} were handed in ({tally}), those behind it perhaps"

@@ -1,6 +1,7 @@
 """What the routes share: the door, the threads that ask Redis, and who is waiting for an end."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,12 +23,16 @@ _THREADS, _BATCHES = 8, 4
 # Admission and one step more are what a request waits for: together less than the five seconds promised.
 _ADMIT_WITHIN_S, _ASK_WITHIN_S = 2.0, 2.5
 
+# A batch may go on for so long when the intake shall stop: the server waits for three seconds more.
+_LAST_WORK_S = 7.0
+
 
 class Intake:
     """
     One process of the HTTP intake.
 
-    `stopping` is set when it shall stop: whoever only waits gives up then.
+    `stopping` is set when it shall stop: whoever only waits gives up then. `is_over` is set when requests under
+    way have had their time: whoever works in a thread gives up, for the process ends with its last thread.
 
     Args:
         dialer: The door.
@@ -38,6 +43,7 @@ class Intake:
         self.dialer = dialer
         self.sources = sources
         self.stopping = asyncio.Event()
+        self.is_over = threading.Event()
         self.put: Together[Order, Receipt | KeyConflict] = Together(
             "put", dialer.hopper.put_orders, most=PUT_BATCH, within_s=_ASK_WITHIN_S
         )
@@ -95,8 +101,14 @@ class Intake:
         with self.dialer.reaching_redis():
             return step()
 
+    def let_go(self) -> None:
+        """Let those go who only wait, and soon those who work."""
+        self.stopping.set()
+        asyncio.get_running_loop().call_later(_LAST_WORK_S, self.is_over.set)
+
     def close(self) -> None:
         """Let the threads end."""
+        self.is_over.set()
         self.put.close()
         self.admit.close()
         self.ends.close()

@@ -1,0 +1,59 @@
+"""What is said of a job, and of a batch, when the answer to whether it was stored is lost."""
+
+import io
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from producers.api.batches import _answer
+from producers.api.batching import NoAnswer
+from producers.api.jobs import _advice
+from producers.api.problems import Problem
+from producers.enqueue import Refusal
+from worker.errors import ServiceUnreachable
+from worker.hopper import Once, Order
+from worker.jobs import DialJob
+
+JOB = DialJob(extid="1002", outto="2025550143", pbx="hq")
+AGAIN, NOTHING, PERHAPS = "Send it again", "Nothing was stored", "The job may have been stored"
+
+
+def caused_by(error: redis.RedisError) -> ServiceUnreachable:
+    unreachable = ServiceUnreachable("Redis at HOST does not answer")
+    unreachable.__cause__ = error
+    return unreachable
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (NoAnswer("Redis does not answer in time", perhaps_done=True), PERHAPS),
+        (NoAnswer("too many requests wait", perhaps_done=False), NOTHING),
+        (caused_by(redis.TimeoutError("Timeout reading from socket")), PERHAPS),
+        (caused_by(redis.ConnectionError("Error 111 connecting to HOST. Connection refused.")), NOTHING),
+        (caused_by(redis.exceptions.OutOfMemoryError("used memory > 'maxmemory'")), NOTHING),
+        (caused_by(redis.exceptions.ReadOnlyError("You can't write against a read only replica.")), NOTHING),
+    ],
+)
+def test_whoever_has_no_key_hears_whether_to_look_first(error: ServiceUnreachable, advice: str) -> None:
+    assert _advice(error, Order(JOB)).startswith(advice)
+    for order in (Order(JOB, once=Once("name", "mark", 60)), Order(JOB.model_copy(update={"key": "k"}))):
+        assert _advice(error, order).startswith(AGAIN)
+
+
+def refusals(*, then: Exception | None = None) -> Iterator[tuple[int, Refusal]]:
+    for line in (2, 3, 4):
+        yield line, Refusal(line, ("wrong",))
+    if then:
+        raise then
+
+
+@pytest.mark.parametrize(
+    ("is_over", "error", "line"),
+    [(True, None, 2), (False, ServiceUnreachable("Redis is away"), 4)],
+)
+def test_a_batch_cut_short_says_where(is_over: bool, error: Exception | None, line: int) -> None:
+    with pytest.raises(Problem, match=f"rows up to line {line} were handed in") as cut_short:
+        _answer(refusals(then=error), io.BytesIO(), is_over=lambda: is_over)
+    assert (cut_short.value.status, cut_short.value.headers["Retry-After"]) == (503, "2")
