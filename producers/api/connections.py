@@ -13,6 +13,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -112,7 +113,7 @@ class Connection(HttpToolsProtocol):
         """Begin, unless there are too many."""
         self._socket = transport
         self._course = Course(head_since=time.monotonic())
-        self._is_in_head = self._is_in_message = self._is_deaf = False
+        self._is_in_head = self._is_in_message = self._is_deaf = self._is_upgrading = False
         self._head_bytes = self._rest_bytes = self._brought = 0
         self._wrong: Problem | None = None
         _notice_the_gone(transport.get_extra_info("socket"))
@@ -130,12 +131,29 @@ class Connection(HttpToolsProtocol):
                 return
         if self._is_deaf:
             return
-        super().data_received(data)
+        self._parse(data)
         if self._is_in_head and not self._is_deaf:
             # What has no end yet was told to nobody, and is kept by the parser.
             self._brought += len(data)
             if self._brought > self.patience.head_bytes:
                 self._refuse(_HEAD_TOO_LONG)
+
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            head, self._is_upgrading = self._head_without_upgrade(), False
+            self.parser = httptools.HttpRequestParser(self)
+            self._parse(head + data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        kept = [(name, value) for name, value in self.headers if name not in _OF_UPGRADES]
+        lines = [name + b": " + value + b"\r\n" for name, value in kept]
+        return b"".join([self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n", *lines, b"\r\n"])
 
     def on_message_begin(self) -> None:
         """Take the first byte of a request."""
@@ -168,13 +186,23 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to serve the request."""
+        """
+        Begin to serve the request.
+
+        An upgrade is not followed, as RFC 9110 (7.8) allows. Java's HTTP client asks for one with every request to
+        an http:// address. The parser would take the body for the other protocol, so it is given the head again.
+        """
+        self._is_upgrading = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self._is_upgrading:
+            return
         self._is_in_head = False
         self._course.head_since = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Take the end of the body."""
+        if self._is_upgrading:
+            return
         self._is_in_message = False
         self._course.rest_since = None
         super().on_message_complete()
@@ -304,6 +332,7 @@ def _notice_the_gone(tcp: Any) -> None:
             tcp.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
+_OF_UPGRADES = {b"upgrade", b"connection", b"http2-settings"}
 _UNREADABLE = Problem(HTTPStatus.BAD_REQUEST, "this is no HTTP/1.1 request that can be read")
 _TOO_SLOW = Problem(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not come in time")
 _TOO_MANY = Problem(HTTPStatus.BAD_REQUEST, "too many requests came before the first was answered")

@@ -136,6 +136,20 @@ def test_too_many_connections_are_told_so(serving: Serving) -> None:
         assert again.recv(1000).startswith(b"HTTP/1.1 200")
 
 
+def test_an_upgrade_is_not_followed_and_the_body_is_read(serving: Serving) -> None:
+    h2c = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n" + h2c + b"\r\n"
+    for pieces in ((post, b"body"), (post + b"body",), (post + b"bo", b"dy"), (post + b"body" + GET,)):
+        with serving.connect() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for piece in pieces:
+                connection.sendall(piece)
+            assert all_of(connection).startswith(b"HTTP/1.1 200 OK")
+    with serving.connect() as connection:
+        connection.sendall(GET[:-2] + h2c + b"\r\n" + post + b"body")
+        assert all_of(connection).count(b"HTTP/1.1 200 OK") == 2
+
+
 def test_it_is_the_same_over_tls(tmp_path: Path) -> None:
     certificate = keep_certificate(tmp_path, host="127.0.0.1")
     trusting = ssl.create_default_context(cafile=str(certificate.cert_file))
