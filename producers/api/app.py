@@ -52,7 +52,6 @@ def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.state.stop = intake.stop
     # The batch comes before the route of one job, which would take `:batch` for the end of an id.
     routers = [
         part(intake).router for part in (BatchRoutes, JobRoutes, PbxRoutes, HookRoutes, HealthRoutes, PageRoutes)

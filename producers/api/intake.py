@@ -31,8 +31,8 @@ class Intake:
     """
     One process of the HTTP intake.
 
-    `stopping` is set when it shall stop: whoever only waits gives up then. `is_over` is set when requests under
-    way have had their time: whoever works in a thread gives up, for the process ends with its last thread.
+    `is_stopping` once the server shall stop: who only waits, or sends without end, ends then. `is_over` is set when
+    requests under way have had their time: who works in a thread gives up, for the process ends with its last one.
 
     Args:
         dialer: The door.
@@ -42,7 +42,7 @@ class Intake:
     def __init__(self, dialer: Dialer, sources: Mapping[str, Adapter]) -> None:
         self.dialer = dialer
         self.sources = sources
-        self.stopping = asyncio.Event()
+        self.is_stopping = False
         self.is_over = threading.Event()
         self.put: Together[Order, Receipt | KeyConflict] = Together(
             "put", dialer.hopper.put_orders, most=PUT_BATCH, within_s=_ASK_WITHIN_S
@@ -51,16 +51,15 @@ class Intake:
             "admit", dialer.hopper.admit, most=200, within_s=_ADMIT_WITHIN_S
         )
         self.ends = Ends(dialer.hopper)
-        # The server is about to stop: answers that never end of themselves must end now.
-        self.is_stopping = False
         # Requests with these idempotency keys are being served by this process.
         self.under_way: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="api")
         self._batches = ThreadPoolExecutor(_BATCHES, thread_name_prefix="batch")
 
     def stop(self) -> None:
-        """Let answers end that go on until the server stops."""
+        """Let those end who only wait or go on until the server stops, and soon those who work."""
         self.is_stopping = True
+        asyncio.get_running_loop().call_later(_LAST_WORK_S, self.is_over.set)
 
     @property
     def settings(self) -> ApiSettings:
@@ -100,11 +99,6 @@ class Intake:
     def _reaching_redis(self, step: Callable[[], T]) -> T:
         with self.dialer.reaching_redis():
             return step()
-
-    def let_go(self) -> None:
-        """Let those go who only wait, and soon those who work."""
-        self.stopping.set()
-        asyncio.get_running_loop().call_later(_LAST_WORK_S, self.is_over.set)
 
     def close(self) -> None:
         """Let the threads end."""

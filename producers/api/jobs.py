@@ -167,7 +167,7 @@ class JobRoutes:
         until = time.monotonic() + min(wait, LONGEST_WAIT_S)
         result = await self._known(job_id, caller)
         while not result.state.is_final and (left := until - time.monotonic()) > 0:
-            if self._intake.stopping.is_set():
+            if self._intake.is_stopping:
                 break
             await self._intake.ends.next_look(result.job_id, left)
             result = await self._known(job_id, caller)

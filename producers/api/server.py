@@ -66,7 +66,7 @@ def run(
     # The threads that talk to Redis need Python's lock for microseconds, and would wait 5 ms for it each time.
     sys.setswitchinterval(0.0005)
     connection = within(Patience(connections=min(_CONNECTIONS, most - _OTHER_FILES)))
-    Server(app, settings, let_go=app.state.intake.let_go, connection=connection).run()
+    Server(app, settings, let_go=app.state.intake.stop, connection=connection).run()
 
 
 def _sources(dialer: Dialer) -> dict[str, Adapter]:
