@@ -31,8 +31,9 @@ class Intake:
     """
     One process of the HTTP intake.
 
-    `is_stopping` once the server shall stop: who only waits, or sends without end, ends then. `is_over` is set when
-    requests under way have had their time: who works in a thread gives up, for the process ends with its last one.
+    `is_stopping` once the server shall stop: who only waits, or sends without end, ends then. `is_over` is set
+    when requests under way have had their time: who works in a thread gives up, for the process ends with its last
+    one.
 
     Args:
         dialer: The door.
