@@ -13,8 +13,9 @@ from starlette.responses import Response, StreamingResponse
 from producers.api.access import Caller, needs
 from producers.api.bodies import expect, pieces
 from producers.api.description import BATCH, BATCH_ANSWERS, problems
+from producers.api.idempotency import under_way
 from producers.api.intake import Intake
-from producers.api.jobs import PATH, under_way
+from producers.api.jobs import PATH
 from producers.api.problems import Problem, of_idempotency_key, unavailable
 from producers.enqueue import Refusal, Ticket
 from producers.importing import SOURCES, FileFormat, RowKeys, Tally, import_rows

@@ -1,21 +1,18 @@
 """Reading what a request brings: so much at most, in so much time at most, and only what it says it is."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from email.message import Message
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from producers.api.problems import Problem, of_idempotency_key
+from producers.api.problems import Problem
 from producers.sources.json_object import NotJson, json_object
 
 # A body that comes slower than this is not worth a place; a batch has more time the more of it has come.
 WITHIN_S = 10.0
 _BYTES_PER_S = 16 * 2**10
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
-_LONGEST_KEY = 255
 
 
 async def read_body(request: Request, *, most: int, within_s: float = WITHIN_S) -> bytes:
@@ -100,26 +97,6 @@ def expect(request: Request, *media_types: str) -> str:
     if str(charset).lower() not in ("utf-8", "utf8", "us-ascii", "ascii"):
         raise Problem(415, "content-type: send the body in UTF-8", headers={"Accept": ", ".join(media_types)})
     return kind
-
-
-def idempotency_key(request: Request) -> str | None:
-    """
-    Return the `Idempotency-Key` of a request, with or without the quotes of a structured field.
-
-    Raises:
-        Problem: 400 for one that is empty, longer than 255 characters, comes twice, or is not plain ASCII.
-
-    Source: draft-ietf-httpapi-idempotency-key-header-07; the bare form is what most clients send.
-    """
-    given = request.headers.getlist("idempotency-key")
-    if not given:
-        return None
-    key = given[0]
-    if len(key) > 1 and key[0] == key[-1] == '"':
-        key = key[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    if len(given) > 1 or len(key) > _LONGEST_KEY or not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise of_idempotency_key(400, f"is not right; give one of 1 to {_LONGEST_KEY} plain characters")
-    return key
 
 
 def _refuse_compressed(request: Request) -> None:

@@ -2,8 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any
@@ -16,11 +15,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from producers.api.access import Caller, needs
-from producers.api.bodies import idempotency_key, read_json
+from producers.api.bodies import read_json
 from producers.api.description import ACCEPTED_HEADERS, JOB_BODY, RESOLUTION_BODY, problems
+from producers.api.idempotency import under_way
 from producers.api.intake import Intake
 from producers.api.models import Accepted, Filters, Page, Resolution
-from producers.api.problems import FieldProblem, Problem, of_fields, of_idempotency_key, unavailable
+from producers.api.problems import FieldProblem, Problem, of_fields, unavailable
 from producers.api.schemas import LONGEST_INTEGER
 from producers.ids import known_form
 from worker.errors import InputRefused, ServiceUnreachable
@@ -248,32 +248,6 @@ def _as_text(name: str, value: Any) -> Any:
             [f"{name}: {shown(name, value)} is not right; give a time such as 2026-11-23T09:00:00Z"]
         )
     return value
-
-
-@contextmanager
-def under_way(intake: Intake, request: Request, caller: Caller) -> Iterator[str | None]:
-    """
-    Keep a second request of one idempotency key out while the first is served.
-
-    Yields:
-        The key's name among all that are remembered; None if the request brings no key.
-
-    Raises:
-        Problem: 409, if a request with this key is being served; 400 if it cannot be one.
-    """
-    key = idempotency_key(request)
-    if key is None:
-        yield None
-        return
-    name = sha256(f"{caller.origin}\0{key}".encode()).hexdigest()
-    if name in intake.under_way:
-        complaint = "a request with this one is being served; wait for its answer"
-        raise of_idempotency_key(409, complaint, **{"Retry-After": "1"})
-    intake.under_way.add(name)
-    try:
-        yield name
-    finally:
-        intake.under_way.discard(name)
 
 
 def _advice(error: ServiceUnreachable, order: Order) -> str:

@@ -16,7 +16,8 @@ import structlog
 import uvicorn
 
 from producers.api.app import build
-from producers.api.connections import Connection, Patience, within
+from producers.api.connections import Connection, within
+from producers.api.patience import Patience
 from producers.crm import Adapter
 from producers.crm.registry import adapters
 from producers.enqueue import Dialer

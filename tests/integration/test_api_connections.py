@@ -16,7 +16,8 @@ from starlette.routing import Route
 from ops.installation import eventually
 from ops.pbx_simulator.certificate import keep_certificate
 from producers.api.bodies import read_body
-from producers.api.connections import Patience, within
+from producers.api.connections import within
+from producers.api.patience import Patience
 from producers.api.problems import Problem
 from producers.api.server import Server
 from worker.settings import ApiSettings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from producers.api.connections import Course, Patience, Verdict, verdict
+from producers.api.patience import Course, Patience, Verdict, verdict
 
 PATIENCE = Patience(head_s=10, idle_s=20, rest_s=5, quiet_s=1, unread_s=30)
 NOW = 1000.0
