@@ -1,14 +1,17 @@
 """A settings file, the command line and the door of producers, on the run's own Redis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from ops.embedded_redis import EmbeddedRedis
+from ops.pbx_simulator.certificate import Certificate, keep_certificate
 from producers import Dialer
 from producers.cli import cli
+from tests.integration.endpoints import Serve, endpoint
 
 Run = Callable[..., Result]
 
@@ -38,3 +41,15 @@ def run(config: str) -> Run:
 @pytest.fixture
 def dialer(config: str) -> Dialer:
     return Dialer.from_config(config)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return keep_certificate(tmp_path_factory.mktemp("tls"), host="127.0.0.1")
+
+
+@pytest.fixture
+def serve(certificate: Certificate) -> Iterator[Serve]:
+    """Start CRM endpoints that answer as they are told to."""
+    with ExitStack() as stack:
+        yield lambda answer: stack.enter_context(endpoint(certificate, answer))

@@ -140,3 +140,7 @@ def endpoint(certificate: Certificate | None, answer: Answer) -> Iterator[Endpoi
             served.ended.set()
             server.shutdown()
             thread.join()
+
+
+Serve = Callable[[Answer], Endpoint]
+LOOPBACK = ["127.0.0.0/8", "::1/128"]

@@ -1,7 +1,6 @@
 """One attempt after another: the task's room, with real endpoints and the real hopper."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,7 @@ import pytest
 import redis
 
 from ops.embedded_redis import EmbeddedRedis
-from ops.pbx_simulator.certificate import Certificate, keep_certificate
-from tests.integration.endpoints import Answer, Endpoint, always, endpoint, in_turn
+from tests.integration.endpoints import LOOPBACK, Endpoint, Serve, always, in_turn
 from tests.integration.hopper.post import Post
 from tests.integration.hopper.stage import Stage, eventually
 from worker.app import build_app
@@ -23,19 +21,6 @@ from worker.webhooks.sending import ResultCalls, Sender
 from worker.webhooks.targets import Announcer
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-LOOPBACK = ["127.0.0.0/8", "::1/128"]
-Serve = Callable[[Answer], Endpoint]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return keep_certificate(tmp_path_factory.mktemp("tls"), host="127.0.0.1")
-
-
-@pytest.fixture
-def serve(certificate: Certificate) -> Iterator[Serve]:
-    with ExitStack() as stack:
-        yield lambda answer: stack.enter_context(endpoint(certificate, answer))
 
 
 @pytest.fixture

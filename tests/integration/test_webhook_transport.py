@@ -2,31 +2,15 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from ops.pbx_simulator.certificate import Certificate, keep_certificate
-from tests.integration.endpoints import Answer, Endpoint, always, drip, endpoint, hang
+from tests.integration.endpoints import LOOPBACK, Answer, Endpoint, Serve, always, drip, endpoint, hang
 from worker.webhooks import Call
 from worker.webhooks.endpoints import Route
 from worker.webhooks.transport import NoReply, Reply, Transport
-
-Serve = Callable[[Answer], Endpoint]
-LOOPBACK = ["127.0.0.0/8", "::1/128"]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return keep_certificate(tmp_path_factory.mktemp("tls"), host="127.0.0.1")
-
-
-@pytest.fixture
-def serve(certificate: Certificate) -> Iterator[Serve]:
-    with ExitStack() as stack:
-        yield lambda answer: stack.enter_context(endpoint(certificate, answer))
 
 
 def route_to(served: Endpoint, **changes: object) -> Route:
