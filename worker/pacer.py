@@ -1,24 +1,19 @@
 """The thread in every worker that hands due jobs to Celery, no faster than they can be claimed."""
 
-import threading
 import time
 
 import redis
 import structlog
 
 from worker.hopper import Hopper
-from worker.redis_away import AwayLog
+from worker.rounds import Rounds
 
 log = structlog.get_logger()
 
 # A job is released so long before its permit: long enough for Celery to bring it to a slot, which then sleeps
 # the rest. Longer would only fill slots with sleepers.
 LOOKAHEAD_S = 0.1
-# Releases are at least so far apart: wake-ups in between are served together.
-_SPACING_S = 0.004
 _MOST_AT_ONCE = 50
-# Nothing is overslept by more than this, should a wake-up be lost.
-_LONGEST_SLEEP_S = 1.0
 _HEARTBEAT_S, _HEARTBEAT_TTL_S = 5.0, 20.0
 # Released and unclaimed jobs per slot: enough to keep every slot busy, few enough that pause, cancel and an
 # urgent job act at once.
@@ -47,39 +42,22 @@ class Pacer:
         self._slots = slots
         self._all_slots = slots
         self._next_heartbeat = 0.0
-        self._stopping = threading.Event()
-        self._wake_call = hopper.wake_call()
-        self._thread = threading.Thread(target=self._run, name="pacer", daemon=True)
+        self._rounds = Rounds("pacer", self._release, hopper.wake_call(), goodbye=self._say_goodbye)
 
     def start(self) -> None:
         """Begin to release."""
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """Release nothing more; returns once that is certain, or after two seconds."""
-        self._stopping.set()
-        self._thread.join(2)
+        self._rounds.stop()
 
-    def _run(self) -> None:
-        redis_is = AwayLog("pacer")
-        while not self._stopping.is_set():
-            try:
-                sleep_s = self._release()
-                redis_is.back()
-                # Woken or not, a look costs little; a stop waits for this at most.
-                self._wake_call.wait(min(sleep_s, _LONGEST_SLEEP_S))
-            except redis.RedisError as error:
-                redis_is.away(error)
-                self._wake_call.close()
-                self._stopping.wait(0.5)
-        self._say_goodbye()
-
-    def _release(self) -> float:
-        """Do one round and return how long there will be nothing to do."""
-        began = time.monotonic()
-        if began >= self._next_heartbeat:
+    def _release(self) -> float | None:
+        """Release what is due, and return how long there will be nothing to do."""
+        now = time.monotonic()
+        if now >= self._next_heartbeat:
             self._all_slots = self._hopper.heartbeat(self._name, slots=self._slots, ttl_s=_HEARTBEAT_TTL_S)
-            self._next_heartbeat = began + _HEARTBEAT_S
+            self._next_heartbeat = now + _HEARTBEAT_S
         released, seconds = self._hopper.release(
             self._queue,
             self._message,
@@ -89,13 +67,9 @@ class Pacer:
         )
         if released:
             log.debug("released", jobs=released)
-        self._stopping.wait(max(0.0, began + _SPACING_S - time.monotonic()))
-        if seconds is None:
-            return _LONGEST_SLEEP_S
-        return max(0.0, seconds - (time.monotonic() - began))
+        return seconds
 
     def _say_goodbye(self) -> None:
-        self._wake_call.close()
         try:
             self._hopper.heartbeat(self._name, slots=0, ttl_s=_HEARTBEAT_TTL_S)
         except redis.RedisError:

@@ -1,23 +1,15 @@
 """The thread in every webhook process that hands due deliveries to Celery, endpoints in turns."""
 
-import threading
-import time
-
-import redis
 import structlog
 
 from worker.hopper import Hopper
-from worker.redis_away import AwayLog
+from worker.rounds import Rounds
 from worker.settings import Settings
 from worker.webhooks.sending import patience_of
 from worker.webhooks.targets import keeping_of, routes
 
 log = structlog.get_logger()
 
-# Rounds are at least so far apart: wake-ups in between are served together.
-_SPACING_S = 0.004
-# Nothing is overslept by more than this, should a wake-up be lost.
-_LONGEST_SLEEP_S = 1.0
 _ALIVE_S = 20.0
 # What is handed out is begun within this, or due again: the longest that others may keep the slots, thrice.
 LEASE_S = 90.0
@@ -48,35 +40,18 @@ class Courier:
         self._limits = {target: route.max_in_flight for target, route in routes(settings).items()}
         self._patience = patience_of(settings)
         self._keeping = keeping_of(settings)
-        self._stopping = threading.Event()
-        self._wake_call = hopper.courier_wake_call()
-        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._rounds = Rounds("courier", self._dispatch, hopper.courier_wake_call())
 
     def start(self) -> None:
         """Begin to hand out."""
-        self._thread.start()
+        self._rounds.start()
 
     def stop(self) -> None:
         """Hand out nothing more; returns once that is certain, or after two seconds."""
-        self._stopping.set()
-        self._thread.join(2)
+        self._rounds.stop()
 
-    def _run(self) -> None:
-        redis_is = AwayLog("courier")
-        while not self._stopping.is_set():
-            try:
-                sleep_s = self._dispatch()
-                redis_is.back()
-                self._wake_call.wait(min(sleep_s, _LONGEST_SLEEP_S))
-            except redis.RedisError as error:
-                redis_is.away(error)
-                self._wake_call.close()
-                self._stopping.wait(0.5)
-        self._wake_call.close()
-
-    def _dispatch(self) -> float:
-        """Do one round and return how long there will be nothing to do."""
-        began = time.monotonic()
+    def _dispatch(self) -> float | None:
+        """Hand out what is due, and return how long there will be nothing to do."""
         count, seconds = self._hopper.dispatch(
             self._queue,
             self._message,
@@ -91,5 +66,4 @@ class Courier:
         )
         if count:
             log.debug("dispatched", deliveries=count)
-        self._stopping.wait(max(0.0, began + _SPACING_S - time.monotonic()))
-        return _LONGEST_SLEEP_S if seconds is None else max(0.0, seconds - (time.monotonic() - began))
+        return seconds
