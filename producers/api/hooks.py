@@ -48,8 +48,9 @@ class HookRoutes:
         What it wishes for is kept before this answer; sent again it adds nothing. What a rule forbids is answered
         like the rest, and becomes a job in state `refused`.
         """
-        request.scope["shown_path"] = f"{PATH}{source}"  # the rest may be a secret
         adapter = self._intake.sources.get(source)
+        # The rest may be a secret, and so may what is in the place of a name.
+        request.scope["shown_path"] = f"{PATH}{source if adapter else '...'}"
         if adapter is None:
             raise Problem(404, "there is no source of this name in the settings")
         body = await read_body(request, most=self._intake.settings.max_body_bytes, within_s=_BODY_WITHIN_S)

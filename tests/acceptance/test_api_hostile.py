@@ -110,6 +110,12 @@ def test_xml_that_cannot_be_right_is_a_problem(client: Client, what: str) -> Non
     assert (answer.status_code, problem_of(answer)["instance"]) == (400, "/hooks/sf")
 
 
+def test_what_stands_where_a_source_is_named_is_told_to_nobody(client: Client) -> None:
+    answer = client.post("/hooks/a-secret-that-lost-its-source", data="{}")
+    assert (answer.status_code, problem_of(answer)["instance"]) == (404, "/hooks/...")
+    assert "a-secret-that-lost-its-source" not in answer.text
+
+
 def test_json_that_cannot_be_right_is_a_problem_to_hooks_too(client: Client) -> None:
     headers = JSON | {"Authorization": "Basic b3V0ZGlhbDptYWRlLXVwLXBpcGVkcml2ZS1wYXNzd29yZA=="}
     for body in (DEEP, "9" * 1_000_000, json.dumps(PIPEDRIVE).encode("utf-16"), '{"a":1,"a":2}', b"\xff"):
