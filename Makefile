@@ -47,9 +47,10 @@ fuzz: $(VENV)/.dev ## Hold the intake against its OpenAPI description, 2,500 cas
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 requirements: ## Pin the requirement files anew (needs uv)
-	uv pip compile pyproject.toml --extra local --extra sql-results --group build $(PINNED) -o requirements/runtime.txt
+	uv pip compile pyproject.toml --extra local --extra report --extra sql-results --group build $(PINNED) -o requirements/runtime.txt
+	uv pip compile pyproject.toml --extra flower --extra report --extra sql-results --extra tracing --group build $(PINNED) -o requirements/image.txt
+	uv pip compile --group pyproject.toml:checks $(PINNED) -o requirements/checks.txt
 	uv pip compile pyproject.toml --all-extras --group build --group dev $(PINNED) -o requirements/dev.txt
-
 
 clean: ## Remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
