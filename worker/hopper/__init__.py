@@ -28,6 +28,7 @@ from worker.hopper.deliveries import Attempt, DeadLetter, Ending, EndpointView, 
 from worker.hopper.hopper import PUT_BATCH, Hopper
 from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
 from worker.hopper.orders import Once, Order
+from worker.hopper.overview import Overview, PbxGlance
 
 __all__ = [
     "KILL_SWITCH",
@@ -56,8 +57,10 @@ __all__ = [
     "NotYours",
     "Once",
     "Order",
+    "Overview",
     "Parked",
     "Patience",
+    "PbxGlance",
     "PbxView",
     "Receipt",
     "SetAside",

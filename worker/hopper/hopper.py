@@ -16,6 +16,7 @@ from worker.hopper.deliveries import Deliveries
 from worker.hopper.doubts import Doubts
 from worker.hopper.looking import KILL_SWITCH
 from worker.hopper.orders import Batch, Once, Order, batch_of, payload, receipts
+from worker.hopper.overview import Overviews
 from worker.hopper.pbxs import Pbxs
 from worker.hopper.wake import WakeCall
 from worker.jobs import DialJob, DialResult
@@ -31,7 +32,7 @@ from worker.settings import (
 PUT_BATCH = 100
 
 
-class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries):
+class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews):
     """
     All jobs of one installation.
 

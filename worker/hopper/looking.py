@@ -209,7 +209,7 @@ class Looking:
 
     def breaker(self, pbx: str) -> Breaker:
         """Return the breaker of one PBX."""
-        return _breaker(self._client.hmget(self.keys.pbx(pbx), *_BREAKER), self.now())
+        return breaker_of(self._client.hmget(self.keys.pbx(pbx), *_BREAKER), self.now())
 
     def timeline(self, job_id: str) -> list[Moment]:
         """Return a job's last moves, oldest first; of a long life the first four and the last sixteen."""
@@ -237,7 +237,7 @@ class Looking:
             pipe.zcard(keys.doubts(pbx))
             pipe.hmget(keys.pbx(pbx), *_BREAKER)
             *rings, later, released, lines, in_doubt, state = pipe.execute()
-        breaker = _breaker(state, now)
+        breaker = breaker_of(state, now)
         rows = sorted((extid, free_at) for ring in rings for extid, free_at in ring)
         with self._client.pipeline(transaction=False) as pipe:
             for extid, _ in rows:
@@ -275,7 +275,8 @@ def _without_bars(actor: str) -> str:
     return actor.replace("|", "/")
 
 
-def _breaker(fields: Sequence[str | None], now: float) -> Breaker:
+def breaker_of(fields: Sequence[Any], now: float) -> Breaker:
+    """Return the breaker that a PBX's `barred_until` (None: closed), `barred_since`, `barred_reason` tell of."""
     until, since, reason = fields
     if until is None:
         return Breaker("closed", 0.0, 0.0, "")

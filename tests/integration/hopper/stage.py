@@ -53,7 +53,7 @@ KEPT = {
     r":courier_wake": "at most one item",
 }
 # Keys that hold jobs: they may stay as long as every job in them is alive.
-HOLDING = r":(lane:[^:]+:[^:]+|later:[^:]+|released(:[^:]+)?|doubts:[^:]+|claimed|expiry)"
+HOLDING = r":(lane:[^:]+:[^:]+|waits:[^:]+:[012]|later:[^:]+|released(:[^:]+)?|doubts:[^:]+|claimed|expiry)"
 RINGS = r":ring:[^:]+:[012]"
 
 

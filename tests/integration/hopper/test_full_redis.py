@@ -284,6 +284,16 @@ def test_requests_are_served_uncounted_and_keys_are_revoked(stage: Stage) -> Non
     stage.release()
 
 
+def test_a_full_installation_can_be_looked_at(stage: Stage) -> None:
+    stage.open_pbx()
+    stage.put()
+    [released] = stage.release()
+    stage.hopper.client.zadd(f"{stage.hopper.keys.namespace}:waits:hq:1", {released: 1})  # an older version's
+    with full(stage):
+        [seen] = stage.hopper.overview(["hq"]).pbxs
+    assert (seen.waiting_in_all, seen.released) == (0, 1)
+
+
 def test_a_worker_can_say_that_it_lives_and_goodbye(stage: Stage) -> None:
     with full(stage):
         assert stage.hopper.heartbeat("w1", slots=4, ttl_s=5) == 4

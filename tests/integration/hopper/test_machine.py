@@ -638,6 +638,9 @@ class Look:
         if life.is_anew:
             where -= {name for name in where if name.startswith("lane:") and name != lane}
         final = JobState(state).is_final
+        if not life.is_anew:
+            counted = {name for name, ids in self.zsets.items() if name.startswith("waits:") and job_id in ids}
+            assert counted == ({f"waits:{life.pbx}:{record['rank']}"} if where == {lane} else set()), state
         match state:
             case "waiting":
                 assert where in ({lane}, {later}), (state, where)

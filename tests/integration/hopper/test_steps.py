@@ -68,6 +68,14 @@ def test_a_death_right_after_resume_leaves_the_jobs_to_the_pacer(quick: Stage) -
     assert quick.release() == [job_id]
 
 
+def test_a_death_right_after_an_overview_leaves_nothing(quick: Stage) -> None:
+    quick.put()
+    before = quick.snapshot()
+    quick.hopper.overview(["hq"])
+
+    assert quick.snapshot() == before
+
+
 def test_a_death_right_after_why_leaves_nothing(quick: Stage) -> None:
     job_id = quick.put()
     before = quick.snapshot()

@@ -29,7 +29,7 @@ local function arrival(number)
 end
 
 local function store(number, id, fingerprint, fields, options)
-  local record = { seq = arrival(number) }
+  local record = { seq = arrival(number), enqueued_at = stamp(NOW) }
   for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
   local function add(name, value)
     fields[#fields + 1] = name
@@ -37,7 +37,7 @@ local function store(number, id, fingerprint, fields, options)
   end
   add('seq', record.seq)
   add('state', 'waiting')
-  add('enqueued_at', stamp(NOW))
+  add('enqueued_at', record.enqueued_at)
   if fingerprint ~= '' then add('fingerprint', fingerprint) end
   if options.expires_in_s and not record.expires_at then
     record.expires_at = stamp(NOW + options.expires_in_s)

@@ -43,7 +43,7 @@ end
 
 local function release_job(pbx, extid, limits)
   local id = redis.call('ZPOPMIN', key('lane', pbx, extid))[1]
-  local record = read(id, 'pbx', 'extid', 'expires_at')
+  local record = read(id, 'pbx', 'extid', 'rank', 'expires_at')
   if record.state == 'waiting' and (record.pbx ~= pbx or record.extid ~= extid) then
     -- A job put anew after its record was deleted is in its own lane too.
     local is_at_home = redis.call('ZSCORE', key('lane', record.pbx, record.extid), id)
@@ -64,6 +64,7 @@ local function release_job(pbx, extid, limits)
     place_lane(pbx, extid, true, true)
     return 0
   end
+  redis.call('ZREM', key('waits', pbx, record.rank), id)
   redis.call('ZADD', key('released'), NOW, id)
   redis.call('ZADD', key('released', pbx), NOW, id)
   reserve(id, record, limits, 0, release_ttl_s, dead_after_s, 'state', 'released', line(record, 'released'))

@@ -6,6 +6,7 @@
 --   NS:job:ID          hash    the record; the truth about one job
 --   NS:lane:PBX:EXT    zset    ID -> rank * 1e13 + seq: jobs of one extension that may go now
 --   NS:ring:PBX:RANK   zset    EXT -> time it may ring next: lanes whose first job has this rank
+--   NS:waits:PBX:RANK  zset    ID -> time it could first go: the jobs in lanes, for counting and the oldest one's age
 --   NS:later:PBX       zset    ID -> due time: jobs whose time has not come (not_before, parked)
 --   NS:pbxs            zset    PBX -> time the pacer looks at it next: the round between PBXs
 --   NS:released[:PBX]  zset    ID -> time released: handed to Celery, not yet claimed

@@ -40,7 +40,17 @@ local function look_again(pbx, at)
   if redis.call('ZADD', key('pbxs'), 'XX', 'LT', 'CH', at or NOW, pbx) == 1 then wake() end
 end
 
+-- When a job could first go: its age is counted from then, however often it went and came back.
+local function first_go(id, record)
+  local enqueued_at, not_before = record.enqueued_at, record.not_before
+  if not enqueued_at then
+    enqueued_at, not_before = unpack(redis.call('HMGET', key('job', id), 'enqueued_at', 'not_before'))
+  end
+  return math.max(tonumber(enqueued_at or 0) or 0, tonumber(not_before or 0) or 0)
+end
+
 local function enter_lane(id, record)
+  redis.call('ZADD', key('waits', record.pbx, record.rank), stamp(first_go(id, record)), id)
   local score = tonumber(record.rank) * RANK_STEP + tonumber(record.seq)
   local lane = key('lane', record.pbx, record.extid)
   redis.call('ZADD', lane, score, id)
@@ -53,7 +63,12 @@ local function enter_later(id, record, due)
   redis.call('ZADD', key('pbxs'), 'LT', due, record.pbx)
 end
 
+local function leave_waits(id, pbx)
+  for rank = 0, 2 do redis.call('ZREM', key('waits', pbx, rank), id) end
+end
+
 local function leave_lane(id, record)
+  leave_waits(id, record.pbx)
   redis.call('ZREM', key('later', record.pbx), id)
   if redis.call('ZREM', key('lane', record.pbx, record.extid), id) == 1 then
     place_lane(record.pbx, record.extid, true)

@@ -20,6 +20,7 @@ local function leave_everything(id)
   for _, name in ipairs({ 'ended', 'outbox', 'arrivals' }) do redis.call('ZREM', key(name), id) end
   for _, pbx in ipairs(redis.call('SMEMBERS', key('known'))) do
     for _, name in ipairs({ 'released', 'later', 'doubts' }) do held = held + redis.call('ZREM', key(name, pbx), id) end
+    leave_waits(id, pbx)
     end_probe(pbx, id)
     look_again(pbx)
   end

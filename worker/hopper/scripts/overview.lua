@@ -1,0 +1,56 @@
+-- overview: several PBXs at a glance. KEYS[1] NS. ARGV: names of PBXs.
+-- Returns JSON: {everything_paused, undelivered (results), aside (how many things were set aside), workers [[name, slots], …] of
+-- those alive, now, pbxs [{known (a worker has registered it), waiting and oldest_s (lists by rank; 0: none waits), later,
+-- released, in_doubt, open_calls, calls_per_second, burst, max_open_calls, paused, barred_until (0: closed), barred_since,
+-- barred_reason, barred_by, logged_in}, …]}.
+-- Changes nothing but entries of `waits` that a step of an older version left behind: those at the head are removed.
+local REPAIRS = 20
+
+local function oldest(pbx, rank)
+  local waits = key('waits', pbx, rank)
+  for _ = 1, REPAIRS do
+    local head = redis.call('ZRANGE', waits, 0, 0, 'WITHSCORES')
+    if not head[1] then break end
+    local found = redis.pcall('HGET', key('job', head[1]), 'state')
+    if found == 'waiting' then return math.max(0, NOW - tonumber(head[2])) end
+    redis.call('ZREM', waits, head[1])
+  end
+  -- Jobs that an older version put are in no such list: the first one of the lane whose turn it is stands for them.
+  local lane = redis.call('ZRANGE', key('ring', pbx, rank), 0, 0)[1]
+  local id = lane and redis.call('ZRANGE', key('lane', pbx, lane), 0, 0)[1]
+  local record = id and read(id, 'enqueued_at', 'not_before') or {}
+  return record.state and math.max(0, NOW - first_go(id, record)) or 0
+end
+
+local function glance(pbx)
+  local waiting, ages = {}, {}
+  for rank = 0, 2 do
+    local lanes = redis.call('ZCARD', key('ring', pbx, rank))
+    ages[rank + 1] = oldest(pbx, rank)
+    waiting[rank + 1] = math.max(lanes, redis.call('ZCARD', key('waits', pbx, rank)))
+  end
+  local state = redis.call('HMGET', key('pbx', pbx), 'calls_per_second', 'burst', 'max_open_calls', 'barred_until',
+    'barred_since', 'barred_reason', 'barred_by')
+  local released = redis.call('ZCARD', key('released', pbx))
+  return { known = state[1] and true or false, waiting = waiting, oldest_s = ages, released = released,
+    later = redis.call('ZCARD', key('later', pbx)), in_doubt = redis.call('ZCARD', key('doubts', pbx)),
+    -- A released job has its line reserved already.
+    open_calls = math.max(0, redis.call('ZCOUNT', key('lines', pbx), NOW, '+inf') - released),
+    calls_per_second = tonumber(state[1] or 0), burst = tonumber(state[2] or 0),
+    max_open_calls = tonumber(state[3] or 0), barred_until = tonumber(state[4] or 0),
+    barred_since = tonumber(state[5] or 0), barred_reason = state[6] or '', barred_by = state[7] or '',
+    paused = redis.call('SISMEMBER', key('paused'), pbx) == 1,
+    logged_in = redis.call('HEXISTS', key('token', pbx), 'token') == 1 }
+end
+
+local workers, values = {}, redis.call('HGETALL', key('workers'))
+for i = 1, #values, 2 do
+  local slots, alive_until = string.match(values[i + 1], '^(%d+)|([%d.]+)$')
+  if slots and tonumber(alive_until) > NOW then workers[#workers + 1] = { values[i], tonumber(slots) } end
+end
+local pbxs = {}
+for i, pbx in ipairs(ARGV) do pbxs[i] = glance(pbx) end
+return cjson.encode({ now = NOW, pbxs = pbxs, workers = workers,
+  everything_paused = redis.call('SISMEMBER', key('paused'), '*') == 1,
+  undelivered = redis.call('ZCARD', key('outbox')),
+  aside = tonumber(redis.call('GET', key('aside_count')) or 0) or 0 })
