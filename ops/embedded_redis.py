@@ -151,7 +151,8 @@ class EmbeddedRedis:
         with redis.Redis(host="127.0.0.1", port=self._port, password=self._password) as client:
             while time.monotonic() < deadline and self._process.poll() is None:
                 try:
-                    if client.info("server")["process_id"] == self._process.pid:
+                    # INFO is answered while the data are still being read, a PING only after that.
+                    if client.info("server")["process_id"] == self._process.pid and client.ping():
                         return
                 except redis.ConnectionError:
                     pass
