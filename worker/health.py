@@ -11,6 +11,7 @@ from worker.errors import AttemptFailed, PbxBarred, TokenRefused
 from worker.hopper import KILL_SWITCH, EndpointView, Hopper, Token
 from worker.jobs import JobState
 from worker.pbx import Device, PbxSession, adapter_for
+from worker.redis_away import hint_for
 from worker.settings import PbxSettings, Settings
 from worker.webhooks.targets import anybody_listens, target_names
 
@@ -18,6 +19,8 @@ from worker.webhooks.targets import anybody_listens, target_names
 _CLOCK_S = 2.0
 # Of what was set aside: the doctor's line stays readable.
 _NOTES_SHOWN = 3
+# Of maxmemory. What clients send takes some of it, so that a full Redis swings a little below its limit.
+_NEARLY_FULL, _FULL = 0.8, 0.98
 # Jobs that nobody could judge are shown for so long, as `outdial results` shows them unasked.
 _UNKNOWN_S = 86400.0
 
@@ -60,7 +63,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
         )
         return
     for name, pbx in settings.pbx.items():
-        yield from _pbx(hopper, settings, name, pbx)
+        try:
+            yield from _pbx(hopper, settings, name, pbx)
+        except redis.RedisError as error:
+            text = f"could not be tried, for Redis refused ({type(error).__name__})"
+            yield Finding("bad", f"pbx {name}", text, hint_for(error) or "see what is said of redis")
 
 
 def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
@@ -80,6 +87,7 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         yield Finding("bad", "eviction", *problem.split("; ", 1))
     else:
         yield Finding("ok", "eviction", "noeviction")
+    yield memory_finding(client.info("memory"))
     skew_s = abs(hopper.now() - datetime.now(UTC).timestamp())
     if skew_s > _CLOCK_S:
         yield Finding(
@@ -105,6 +113,20 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         )
     if KILL_SWITCH in hopper.paused():
         yield Finding("warning", "pause", "everything is paused", "`outdial resume --all` when dialing may go on")
+
+
+def memory_finding(memory: dict[str, Any]) -> Finding:
+    """Return what to say of the memory that Redis has left; *memory* is that section of its INFO."""
+    used, most = int(memory["used_memory"]), int(memory.get("maxmemory", 0))
+    if not most:
+        return Finding("ok", "memory", f"{used / 2**20:,.0f} MiB used, maxmemory is not set")
+    text = f"{used / 2**20:,.0f} of {most / 2**20:,.0f} MiB used"
+    if used >= _NEARLY_FULL * most:
+        is_full = used >= _FULL * most
+        advice = "give it more: CONFIG SET maxmemory, and the same in its configuration file; nothing is lost"
+        told = f"{text}: it is full, takes no jobs, and no call is begun" if is_full else f"{text}: nearly full"
+        return Finding("bad" if is_full else "warning", "memory", told, advice)
+    return Finding("ok", "memory", text)
 
 
 def webhook_findings(hopper: Hopper, settings: Settings) -> Iterator[Finding]:

@@ -403,6 +403,19 @@ def test_lanes_show_breakers_and_doubts(tell: Run, stage: Stage) -> None:
     assert "for 10 min more: log-in refused" in tell("lanes").stdout
 
 
+def test_the_doctor_says_that_redis_is_full(config: str, stage: Stage) -> None:
+    settings = Settings.load(config)
+    stage.hopper.register("hq", settings.pbx["hq"])
+    stage.hopper.client.config_set("maxmemory", 1)
+    try:
+        said = {finding.subject: finding for finding in examine(settings)}
+    finally:
+        stage.hopper.client.config_set("maxmemory", 0)
+
+    assert said["memory"].level == said["pbx hq"].level == "bad"
+    assert "raise maxmemory" in said["pbx hq"].advice
+
+
 def test_the_doctor_warns_of_breakers_and_unknown_jobs(config: str, stage: Stage) -> None:
     unknown(stage)
     for _ in range(3):

@@ -1,6 +1,9 @@
 """What the doctor asks: since when a breaker has been open, and how many jobs nobody could judge."""
 
+import pytest
+
 from tests.integration.hopper.stage import Stage
+from worker.health import memory_finding
 from worker.hopper import Breaker
 from worker.jobs import JobState
 
@@ -28,3 +31,18 @@ def test_unknown_jobs_are_counted_no_further_than_is_quick(stage: Stage) -> None
     assert stage.hopper.count_ended(JobState.UNKNOWN, 0) == (2, True)
     assert stage.hopper.count_ended(JobState.UNKNOWN, 0, most=2) == (1, False)
     assert stage.hopper.count_ended(JobState.UNKNOWN, stage.hopper.now() + 1) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("used", "most", "level", "words"),
+    [
+        (2**20, 0, "ok", "1 MiB used, maxmemory is not set"),
+        (79 * 2**20, 100 * 2**20, "ok", "79 of 100 MiB used"),
+        (80 * 2**20, 100 * 2**20, "warning", "80 of 100 MiB used: nearly full"),
+        (99 * 2**20, 100 * 2**20, "bad", "99 of 100 MiB used: it is full, takes no jobs, and no call is begun"),
+    ],
+)
+def test_memory_is_told_before_it_runs_out(used: int, most: int, level: str, words: str) -> None:
+    finding = memory_finding({"used_memory": used, "maxmemory": most})
+    assert (finding.level, finding.text) == (level, words)
+    assert bool(finding.advice) == (level != "ok")
