@@ -8,8 +8,8 @@ from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 
 from worker import tasks
-from worker.results import DIAL_TASK
 from worker.settings import Settings
+from worker.task_events import DIAL_TASK
 from worker.webhooks import DELIVER_TASK
 
 _STAND_IN = "00000000-0000-4000-8000-000000000000"

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class Outlet(Protocol):
     """Where news of jobs goes: the results backend and Flower (see `worker.results`)."""
 
-    def started(self, job_id: str, *, received_at: float) -> None:
+    def started(self, job_id: str, claim: Go, *, received_at: float) -> None:
         """An attempt begins."""
 
     def ended(self, result: DialResult) -> None:
@@ -136,7 +136,7 @@ class Dialing:
         return max(0.0, min(self._settings.retry.slot_wait_s, slot_until - time.monotonic()))
 
     def _attempt(self, attempt: "_Attempt", claim: Go) -> float | None:
-        self._outlet.started(attempt.job_id, received_at=attempt.received_at)
+        self._outlet.started(attempt.job_id, claim, received_at=attempt.received_at)
         try:
             callid = self._dial(attempt, claim)
         except OutcomeUnknown as failure:

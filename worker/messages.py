@@ -6,7 +6,7 @@ import re
 from enum import Enum
 from typing import Any
 
-from worker.results import DIAL_TASK
+from worker.task_events import DIAL_TASK
 from worker.webhooks import DELIVER_TASK
 
 # A message of ours has about 1 KB; what is much longer is not looked into.

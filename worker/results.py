@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,13 @@ from kombu.exceptions import EncodeError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.errors import CallNotPlaced, CallOutcomeUnknown, CallWithdrawn
-from worker.hopper import Hopper
+from worker import task_events
+from worker.hopper import Go, Hopper, Moment
 from worker.jobs import DialResult, JobState
+from worker.task_events import WITHDRAWN, Ran, Running, TaskEvent
 from worker.webhooks.targets import Announcer
 
 log = structlog.get_logger()
-
-DIAL_TASK = "worker.tasks.dial"
 
 # Storing results and sending events one by one costs as much as the call itself (0.9 and 0.7-1.2 ms of CPU);
 # together they cost a fraction. The more there was last time, the longer is collected: 5 ms when little happens,
@@ -30,17 +29,25 @@ DIAL_TASK = "worker.tasks.dial"
 _COLLECT_S, _MOST_COLLECT_S = 0.005, 0.1
 _MOST_PER_BATCH = 500
 
-_WITHDRAWN = (JobState.CANCELLED, JobState.EXPIRED, JobState.REFUSED)
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """A job that is over; *ran* is None if its last attempt was another process's, or was told of before."""
+
+    result: DialResult
+    ran: Ran | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Event:
-    """One Celery event, kept until the next batch; *at* is unix seconds."""
+class _Park:
+    """A job that waits for another attempt; *at* is unix seconds."""
 
-    type: str
     job_id: str
+    reason: str
     at: float
-    fields: dict[str, Any]
+
+
+_News = _End | _Park | TaskEvent
 
 
 class Deliverer:
@@ -62,8 +69,8 @@ class Deliverer:
         self._hopper = hopper
         self._hostname = hostname
         self._announcer = announcer
-        self._news: queue.SimpleQueue[DialResult | _Event | None] = queue.SimpleQueue()
-        self._began: dict[str, float] = {}
+        self._news: queue.SimpleQueue[_News | None] = queue.SimpleQueue()
+        self._running: dict[str, Running] = {}
         self._thread = threading.Thread(target=self._run, name="results", daemon=True)
 
     def start(self) -> None:
@@ -75,25 +82,26 @@ class Deliverer:
         self._news.put(None)
         self._thread.join(timeout_s)
 
-    def started(self, job_id: str, *, received_at: float) -> None:
+    def started(self, job_id: str, claim: Go, *, received_at: float) -> None:
         """An attempt begins: Flower shows the job as started."""
-        now = time.time()
-        self._began[job_id] = now
-        self._news.put(_received(job_id, received_at))
-        self._news.put(_Event("task-started", job_id, now, {}))
+        running = Running(claim.pbx, claim.extid, claim.attempts, received_at, time.time(), time.monotonic())
+        self._running[job_id] = running
+        for event in task_events.began(job_id, running):
+            self._news.put(event)
 
     def parked(self, job_id: str, reason: str) -> None:
         """The job waits for another attempt: Flower shows a retry and why."""
-        self._began.pop(job_id, None)
-        self._news.put(_Event("task-retried", job_id, time.time(), {"exception": reason, "traceback": ""}))
+        self._running.pop(job_id, None)
+        self._news.put(_Park(job_id, reason, time.time()))
 
     def let_go(self, job_id: str) -> None:
         """What comes of the attempt will be told by another worker's deliverer."""
-        self._began.pop(job_id, None)
+        self._running.pop(job_id, None)
 
     def ended(self, result: DialResult) -> None:
         """The job is over."""
-        self._news.put(result)
+        running = self._running.pop(result.job_id, None)
+        self._news.put(_End(result, Ran(running, time.monotonic() - running.since) if running else None))
 
     def _run(self) -> None:
         never_repeat(self._app.backend)  # each thread has a backend of its own
@@ -104,7 +112,7 @@ class Deliverer:
                 buffer_group={"task"},
                 buffer_limit=10 * _MOST_PER_BATCH,
             )
-            more, news = True, list[DialResult | _Event]()
+            more, news = True, list[_News]()
             while more:
                 news, more = self._batch(min(_MOST_COLLECT_S, _COLLECT_S * len(news)))
                 try:
@@ -114,8 +122,8 @@ class Deliverer:
                     # brings them again until the backend takes them.
                     log.warning("results_put_off", error=type(error).__name__, jobs=len(news))
 
-    def _batch(self, collect_s: float) -> tuple[list[DialResult | _Event], bool]:
-        batch: list[DialResult | _Event] = []
+    def _batch(self, collect_s: float) -> tuple[list[_News], bool]:
+        batch: list[_News] = []
         item = self._news.get()
         if item is not None:
             time.sleep(collect_s)
@@ -129,14 +137,13 @@ class Deliverer:
                 return batch, True
         return batch, False
 
-    def _deliver(self, news: Sequence[DialResult | _Event], dispatcher: Any) -> None:
-        results = [item for item in news if isinstance(item, DialResult)]
+    def _deliver(self, news: Sequence[_News], dispatcher: Any) -> None:
+        results = [item.result for item in news if isinstance(item, _End)]
         # First, for the results backend may be down for long.
         not_announced = self._announce(results)
         self._store(results)
-        for item in news:
-            for event in self._events_of(item) if isinstance(item, DialResult) else (item,):
-                dispatcher.send(event.type, uuid=event.job_id, timestamp=event.at, **event.fields)
+        for event in self._events_of(news):
+            dispatcher.send(event.type, uuid=event.job_id, timestamp=event.at, **event.fields)
         dispatcher.flush()
         if not_announced is not None:
             raise not_announced  # they stay in the outbox
@@ -170,21 +177,23 @@ class Deliverer:
             log.error("result_set_aside", job_id=result.job_id, error=type(error).__name__)
             self._hopper.set_aside("result", reason, job_id=result.job_id)
 
-    def _events_of(self, result: DialResult) -> list[_Event]:
-        assert result.finished_at is not None, "only ended jobs come here"
-        ended_at = result.finished_at.timestamp()
-        began_at = self._began.pop(result.job_id, None)
-        events = [] if began_at else [_received(result.job_id, result.enqueued_at.timestamp())]
-        # Flower sorts by time; a clock of ours behind Redis's must not put the end before the beginning.
-        at = max(ended_at, began_at or 0)
-        if result.state is JobState.PLACED:
-            fields: dict[str, Any] = {"result": _shown(result), "runtime": at - (began_at or at)}
-            return [*events, _Event("task-succeeded", result.job_id, at, fields)]
-        if result.state in _WITHDRAWN:
-            fields = {"terminated": False, "signum": None, "expired": result.state is JobState.EXPIRED}
-            return [*events, _Event("task-revoked", result.job_id, at, fields)]
-        fields = {"exception": f"{_error_of(result)!s}", "traceback": _shown(result)}
-        return [*events, _Event("task-failed", result.job_id, at, fields)]
+    def _events_of(self, news: Sequence[_News]) -> Iterator[TaskEvent]:
+        lives = self._lives_of(news)
+        for item in news:
+            match item:
+                case _End(result, ran):
+                    yield from task_events.ended(result, ran=ran, life=lives.get(result.job_id, ()))
+                case _Park(job_id, reason, at):
+                    yield task_events.put_off(job_id, reason, lives.get(job_id, ()), at=at)
+                case event:
+                    yield event
+
+    def _lives_of(self, news: Sequence[_News]) -> dict[str, list[Moment]]:
+        """Read the timelines of those jobs of which this process did not see all; most are placed at once."""
+        ids = [item.job_id for item in news if isinstance(item, _Park)]
+        ends = (item for item in news if isinstance(item, _End))
+        ids += [end.result.job_id for end in ends if end.ran is None or end.result.attempts != 1]
+        return self._hopper.timelines(ids) if ids else {}
 
 
 def never_repeat(backend: Any) -> None:
@@ -216,8 +225,8 @@ def store(app: Celery, results: Sequence[DialResult]) -> None:
         backend.store_result(result.job_id, result.plain(), states.SUCCESS)
     for result in results:
         if result.state is not JobState.PLACED:
-            state = states.REVOKED if result.state in _WITHDRAWN else states.FAILURE
-            backend.store_result(result.job_id, _error_of(result), state)
+            state = states.REVOKED if result.state in WITHDRAWN else states.FAILURE
+            backend.store_result(result.job_id, task_events.error_of(result), state)
 
 
 def _store_placed_in_redis(backend: RedisBackend, placed: Sequence[DialResult]) -> None:
@@ -247,31 +256,3 @@ def _is_for_good(error: Exception) -> bool:
     """Whether a backend will refuse the same result again; anything else may be its own bad day."""
     # DataError: SQLAlchemy's and redis-py's word for a value that cannot be stored.
     return isinstance(error, EncodeError | TypeError | ValueError) or type(error).__name__ == "DataError"
-
-
-def _error_of(result: DialResult) -> CallNotPlaced:
-    kind = CallNotPlaced
-    if result.state is JobState.UNKNOWN:
-        kind = CallOutcomeUnknown
-    elif result.state in _WITHDRAWN:
-        kind = CallWithdrawn
-    return kind(result.sentence(), result.plain())
-
-
-def _received(job_id: str, at: float) -> _Event:
-    fields = {
-        "name": DIAL_TASK,
-        "args": f"('{job_id}',)",
-        "kwargs": "{}",
-        "retries": 0,
-        "eta": None,
-        "expires": None,
-    }
-    return _Event("task-received", job_id, at, fields)
-
-
-def _shown(result: DialResult) -> str:
-    """Return a result for Flower: metadata stays out, for a CRM may have put a telephone number there."""
-    shown = result.plain()
-    del shown["metadata"], shown["job_id"]
-    return ", ".join(f"{name}={value}" for name, value in shown.items() if value is not None)

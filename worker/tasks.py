@@ -3,7 +3,7 @@
 from celery import Celery
 
 from worker.dialing import Dialing
-from worker.results import DIAL_TASK
+from worker.task_events import DIAL_TASK
 from worker.webhooks import DELIVER_TASK
 from worker.webhooks.sending import Sender
 

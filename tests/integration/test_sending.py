@@ -14,7 +14,7 @@ from tests.integration.hopper.stage import Stage, eventually
 from worker.app import build_app
 from worker.hopper import Hopper
 from worker.jobs import DialResult
-from worker.results import Deliverer
+from worker.results import Deliverer, _End
 from worker.settings import Settings
 from worker.webhooks import Call, sending
 from worker.webhooks.sending import ResultCalls, Sender
@@ -227,7 +227,7 @@ def test_what_a_full_redis_does_not_take_stays_in_the_outbox(post: Post) -> None
     dispatcher = type("Dispatcher", (), {"send": lambda *_, **__: None, "flush": lambda _: None})()
 
     with pytest.raises(redis.exceptions.OutOfMemoryError):
-        deliverer._deliver(list(post.hopper.results([job_id])), dispatcher)
+        deliverer._deliver([_End(result, None) for result in post.hopper.results([job_id])], dispatcher)
 
     assert stored == [job_id]
     assert post.stage.score("outbox", job_id) is not None

@@ -13,8 +13,8 @@ from kombu.connection import Connection
 from tests.conftest import pbx_settings
 from worker.app import build_app, delivery_message, dial_message
 from worker.messages import Unusable, delivery_id_in, job_id_in
-from worker.results import DIAL_TASK
 from worker.settings import Settings
+from worker.task_events import DIAL_TASK
 
 JOB = "11111111-2222-5333-8444-555555555555"
 EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}

@@ -104,6 +104,13 @@ class Looking:
             seen = {job_id for job_id, score in found if score == last}
             after = last
 
+    def ended_last(self, most: int, *, since: float = 0.0) -> list[str]:
+        """Return the jobs that ended last, the last first, of those that ended after *since* (unix seconds)."""
+        ids: list[str] = self._client.zrange(
+            self.keys.ended, "+inf", f"({since}", desc=True, byscore=True, offset=0, num=most
+        )
+        return ids
+
     def newest(
         self, wanted: Wanted, *, below: str = "", most: int, most_looked_at: int = 1000
     ) -> tuple[list[DialResult], str]:
@@ -214,6 +221,10 @@ class Looking:
     def timeline(self, job_id: str) -> list[Moment]:
         """Return a job's last moves, oldest first; of a long life the first four and the last sixteen."""
         return timeline_of(self.record(job_id))
+
+    def timelines(self, job_ids: Sequence[str]) -> dict[str, list[Moment]]:
+        """Return the same of several jobs in one round trip; of unknown ids, an empty one."""
+        return dict(zip(job_ids, map(timeline_of, self._records(job_ids)), strict=True))
 
     def why(self, job_id: str) -> dict[str, Any]:
         """Return what may hold a job back now, as `scripts/why.lua` lists it; empty if there is no job."""

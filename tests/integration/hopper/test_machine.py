@@ -90,7 +90,7 @@ class Outlet:
         self.machine = machine
         self.dies_after: int | None = None
 
-    def started(self, job_id: str, *, received_at: float) -> None:
+    def started(self, job_id: str, claim: Go, *, received_at: float) -> None:
         """Nobody tells this here."""
 
     def ended(self, result: DialResult) -> None:  # noqa: ARG002

@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import pbx_settings
 from tests.integration.hopper.stage import Stage
 from tests.integration.hopper.world import Call, ModelledPbx
+from worker.hopper import Go
 from worker.jobs import DialResult
 from worker.pbx import Directory, Sighting
 from worker.reconciler import Reconciler
@@ -19,7 +20,7 @@ class News:
     def __init__(self) -> None:
         self.results: list[DialResult] = []
 
-    def started(self, job_id: str, *, received_at: float) -> None:
+    def started(self, job_id: str, claim: Go, *, received_at: float) -> None:
         """Nobody tells this here."""
 
     def ended(self, result: DialResult) -> None:

@@ -56,6 +56,11 @@ def test_the_moves_of_a_job_are_told_in_order_with_who_and_why(stage: Stage) -> 
     assert times[0] >= float(stage.hopper.record(job_id)["enqueued_at"]) - 0.001
 
 
+def test_the_lives_of_several_jobs_come_at_once(stage: Stage) -> None:
+    job_id, _ = stage.claimed()
+    assert stage.hopper.timelines(["nobody", job_id]) == {"nobody": [], job_id: stage.hopper.timeline(job_id)}
+
+
 @pytest.mark.parametrize("rounds", [0, 1, 2, 3, 9, 10, 11, 17, 18, 19, 40])
 def test_of_a_long_life_the_beginning_and_the_end_are_kept_in_order(stage: Stage, rounds: int) -> None:
     job_id = stage.put()

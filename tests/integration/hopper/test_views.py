@@ -43,6 +43,17 @@ def test_results_leave_out_what_never_was(stage: Stage) -> None:
     assert stage.hopper.record("nobody") == {}
 
 
+def test_the_jobs_that_ended_last_come_first(stage: Stage) -> None:
+    first, second, third = (stage.put() for _ in range(3))
+    for job_id in (second, first):
+        stage.hopper.cancel(job_id)
+
+    assert stage.hopper.ended_last(10) == [first, second]
+    assert stage.hopper.ended_last(1) == [first]
+    assert stage.hopper.ended_last(10, since=stage.score("ended", second) or 0) == [first]
+    assert third not in stage.hopper.ended_last(10)
+
+
 def test_a_result_tells_no_telephone_number(stage: Stage) -> None:
     job_id, claim = stage.claimed(outto="5550123")
     result = stage.finish(job_id, "n1", claim)
