@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from ops.children import child
 from ops.embedded_redis import EmbeddedRedis
@@ -21,13 +20,10 @@ from ops.installation import Installation, eventually, installation
 from producers import apikeys
 from producers.api.live import MOST_STREAMS
 from producers.api.page import OPEN_PATHS
+from tests.acceptance.browsing import running_browser
 from worker.hopper import Order, Wanted
 from worker.jobs import DialJob, DialResult, RefusedJob
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# No word to anybody but the intake, and no sandbox: containers have none to give.
-SWITCHES = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-SWITCHES += ["--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"]
 NUMBER = "+12025550143"
 HOSTILE = "<img src=x onerror=\"document.title='taken over'\"><script>document.title='taken over'</script>"
 
@@ -83,17 +79,8 @@ def intake(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"there is no browser here: none of {', '.join(BROWSERS)} is installed")
-    with ExitStack() as stack:
-        try:
-            playwright = stack.enter_context(sync_playwright())
-            browser = playwright.chromium.launch(executable_path=program, args=SWITCHES, timeout=30_000)
-        except Error as error:
-            pytest.skip(f"{program} does not start: {error.message.splitlines()[0]}")
-        stack.callback(browser.close)
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
         yield browser
 
 
