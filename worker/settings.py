@@ -233,7 +233,12 @@ class ReplicationSettings(_Part):
 
 
 class FlowerSettings(_Part):
-    """Where Flower listens and who may look; without a password one is made up and shown at start."""
+    """
+    Where Flower listens, who may look, and what it keeps; without a password one is made up and shown at start.
+
+    `url_prefix` is the path under which a proxy shows it. The last `max_tasks` jobs are kept in memory, and in the
+    file `database`, if there is one, every `save_every_s` and at its end.
+    """
 
     address: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 5555
@@ -241,6 +246,24 @@ class FlowerSettings(_Part):
     password: SecretStr | None = None
     password_env: str | None = None
     password_file: Path | None = None
+    url_prefix: str = ""
+    database: Path | None = None
+    save_every_s: Annotated[float, Field(ge=1, le=86_400)] = 60
+    max_tasks: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+
+    @field_validator("username")
+    @classmethod
+    def _can_log_in(cls, name: str) -> str:
+        if not re.fullmatch(r"[!-~]+", name) or set(name) & set(":,"):
+            raise ValueError("has a character Flower cannot check; give letters, digits and - _ . @ of ASCII")
+        return name
+
+    @field_validator("url_prefix")
+    @classmethod
+    def _is_a_path(cls, prefix: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", prefix.strip("/")) and prefix.strip("/"):
+            raise ValueError("is not a path of letters, digits, - and _; give such as flower or ops/flower")
+        return prefix.strip("/")
 
 
 class ApiSettings(_Part):
@@ -494,6 +517,8 @@ def _with_files(part: _PartT, folder: Path, where: str, problems: list[str], *, 
         changes["ca_file"] = _beside(folder, ca_file)
         if not changes["ca_file"].is_file():
             problems.append(f"{where}.ca_file: {ca_file} is not a file; give the PBX's certificate in PEM form")
+    if isinstance(part, FlowerSettings) and part.database is not None:
+        changes["database"] = folder / part.database
     return part.model_copy(update=changes)
 
 

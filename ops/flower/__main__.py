@@ -1,32 +1,105 @@
-"""`outdial flower`: starts Flower on the broker the settings name."""
+"""`outdial flower`: runs Flower on the broker the settings name."""
 
+import json
 import os
 import secrets
+import signal
 
 import click
+from celery import Celery
+from flower.app import Flower
+from flower.command import apply_env_options, extract_settings, setup_logging
+from flower.urls import settings as web_settings
+from tornado.ioloop import IOLoop
+from tornado.options import Error, options, parse_command_line
 
+from ops.flower import pages
+from ops.flower.jobs import page_of
+from ops.flower.listening import MOST_WORKERS, UNSEEN_S, Listener
 from worker.app import build_app
 from worker.errors import ConfigurationError
+from worker.hopper import Hopper
 from worker.settings import FlowerSettings, Settings
 
-# Flower keeps this many tasks in memory and forgets the oldest; about 40 MB.
-_MOST_TASKS = 10_000
+# What came of a job beside its id and state; the name is that of all.
+_COLUMNS = "uuid,state,result,received,runtime,retries,kwargs,worker,name"
 
 
-def _basic_auth(flower: FlowerSettings) -> str:
-    """Return `user:password`; a password nobody set is made up and told once, on stderr."""
+def _basic_auth(flower: FlowerSettings) -> str | None:
+    """
+    Return `user:password`, or None where only OAuth asks who is there; see docs/flower.md.
+
+    A password nobody set is made up and told once, on stderr.
+    """
     if flower.password is not None:
         password = flower.password.get_secret_value()
+    elif os.environ.get("FLOWER_AUTH") and os.environ.get("FLOWER_AUTH_PROVIDER"):
+        return None
     else:
         password = secrets.token_urlsafe(12)
         click.echo(
             f"Flower: log in as {flower.username} with {password} (set flower.password_env to choose)", err=True
         )
-    if "," in password:
+    if "," in password or not password.isascii():
         raise ConfigurationError(
-            ["flower.password: has a comma, at which Flower would cut it; choose one without"]
+            ["flower.password: has a comma or a letter beyond ASCII, which Flower cannot check; choose another"]
         )
     return f"{flower.username}:{password}"
+
+
+def _set_options(flower: FlowerSettings, *, port: int | None, operate: bool, more: tuple[str, ...]) -> None:
+    """
+    Give Flower its options: its environment variables first, then ours, then those of the command line.
+
+    Raises:
+        ConfigurationError: If there is no such option.
+    """
+    # By environment and not as an argument, which any user of the host could read.
+    if login := _basic_auth(flower):
+        os.environ["FLOWER_BASIC_AUTH"] = login
+    ours = [
+        f"--address={flower.address}",
+        f"--port={flower.port if port is None else port}",
+        f"--read-only={not operate}",
+        f"--url-prefix={flower.url_prefix}",
+        f"--max-tasks={flower.max_tasks}",
+        f"--max-workers={MOST_WORKERS}",
+        f"--purge-offline-workers={UNSEEN_S}",
+        f"--tasks-columns={_COLUMNS}",
+        # Our workers send events of every job by themselves (see worker.results).
+        "--enable-events=False",
+    ]
+    try:
+        apply_env_options()
+        parse_command_line(["outdial flower", *ours, *more])
+    except (Error, KeyError, ValueError) as wrong:
+        raise ConfigurationError([f"flower: {wrong}"]) from None
+    options.format_task = page_of
+    extract_settings()
+    setup_logging()
+
+
+def _serve(app: Celery, settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, and save at the end."""
+    flower = settings.flower
+    listener = Listener(
+        app,
+        IOLoop.current(),
+        Hopper.from_settings(settings),
+        max_tasks=options.max_tasks,
+        database=flower.database,
+        save_every_s=flower.save_every_s,
+    )
+    site = Flower(capp=app, options=options, events=listener, **web_settings)
+    pages.answer_any_login()
+    site.add_handlers(r".*", pages.handlers(options.url_prefix))
+    port = site.start_http_server()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: site.io_loop.add_callback_from_signal(site.stop))
+    prefix = f"/{options.url_prefix}/" if options.url_prefix else "/"
+    scheme = "https" if "ssl_options" in web_settings else "http"
+    click.echo(json.dumps({"url": f"{scheme}://{options.address or '127.0.0.1'}:{port}{prefix}"}))
+    site.start()
 
 
 @click.command("flower", context_settings={"ignore_unknown_options": True})
@@ -36,30 +109,24 @@ def _basic_auth(flower: FlowerSettings) -> str:
 @click.argument("more", nargs=-1, type=click.UNPROCESSED)
 def main(config: str | None, port: int | None, operate: bool, more: tuple[str, ...]) -> None:  # noqa: FBT001  a flag
     """
-    Run Flower; further options (such as --url-prefix=flower) go to Flower itself.
+    Run Flower; further options (such as --certfile=FILE) go to Flower itself.
 
-    Its /metrics and /healthcheck pages ask for no password: keep it off public addresses.
+    Its address goes to stdout as a line of JSON once it listens. See docs/flower.md.
     """
     try:
         settings = Settings.load(config)
-        # By environment and not as an argument, which any user of the host could read.
-        os.environ["FLOWER_BASIC_AUTH"] = _basic_auth(settings.flower)
+        database = settings.flower.database
+        if database is not None and not os.access(database.parent, os.W_OK):
+            raise ConfigurationError(
+                [f"flower.database: {database.parent} is not a folder one can write to; name a file in one"]
+            )
+        _set_options(settings.flower, port=port, operate=operate, more=more)
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)
         raise SystemExit(2) from None
-    flower = settings.flower
-    build_app(settings).start(
-        [
-            "flower",
-            f"--address={flower.address}",
-            f"--port={flower.port if port is None else port}",
-            f"--read-only={not operate}",
-            f"--max-tasks={_MOST_TASKS}",
-            # Our workers send events of every job by themselves (see worker.results).
-            "--enable-events=False",
-            *more,
-        ]
-    )
+    _serve(build_app(settings), settings)
+    # Threads of Celery's that wait for a Redis that is away would hold this process up; all is saved.
+    os._exit(0)
 
 
 if __name__ == "__main__":

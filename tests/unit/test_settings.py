@@ -126,6 +126,8 @@ def test_a_missing_certificate_is_named(file: Path) -> None:
         (DESIGN.replace("read_timeout_s = 10", "read_timeout_s = 60"), "pbx.hq.read_timeout_s"),
         (DESIGN + "[replication]\nwait_s = 3\n[limits]\nattempt_deadline_s = 8\n", "replication.wait_s must be"),
         (DESIGN + "[worker]\nstop_grace_s = 5\n", "stop_grace_s"),
+        (DESIGN + '[flower]\nurl_prefix = "a b"\n', "flower.url_prefix: is not a path"),
+        (DESIGN + '[flower]\nusername = "a:b"\n', "flower.username: has a character"),
         (DESIGN + '[pbx.HQ]\napi = "yeastar-s-v1.0"\n', "pbx.HQ"),
     ],
 )
