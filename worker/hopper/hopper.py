@@ -194,15 +194,20 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews):
         )
         return None if answer is None else list(answer)
 
-    def delivered(self, results: Iterable[DialResult]) -> None:
-        """Take results off the outbox; one that changed since stays."""
-        args: list[str | float] = []
-        for result in results:
+    def delivered(self, results: Iterable[DialResult]) -> list[DialResult]:
+        """
+        Take results off the outbox; one that changed since stays.
+
+        Returns:
+            Those taken off by this: each end of a job is among them once, whoever says it again.
+        """
+        given, args = list(results), list[str | float]()
+        for result in given:
             assert result.finished_at is not None, "only ended jobs are delivered"
             # The text form has microseconds, the hopper's stamp too: compare a hair later.
             args += [result.job_id, repr(result.finished_at.timestamp() + 1e-5)]
-        if args:
-            self._scripts.run("delivered", *args)
+        taken = self._scripts.run("delivered", *args) if args else []
+        return [result for result, is_taken in zip(given, taken, strict=True) if is_taken]
 
     def set_aside(
         self, what: Literal["message", "job", "result", "delivery"], reason: str, *, job_id: str = ""

@@ -171,6 +171,18 @@ def test_a_newer_end_stays_when_the_older_one_was_delivered(quick: Stage) -> Non
     assert quick.sweep() == []
 
 
+def test_each_end_of_a_job_is_taken_off_by_one_step_however_often_it_is_said(quick: Stage) -> None:
+    job_id, claim = quick.unknown()
+    older = quick.hopper.result(job_id)
+    newer = quick.finish(job_id, "n1", claim)
+    assert older is not None
+    assert newer is not None
+
+    assert quick.hopper.delivered([older]) == []
+    assert quick.hopper.delivered([newer, newer]) == [newer]
+    assert quick.hopper.delivered([newer]) == []
+
+
 def test_delivering_nothing_and_strangers_is_harmless(stage: Stage) -> None:
     job_id, claim = stage.claimed()
     result = stage.finish(job_id, "n1", claim)
