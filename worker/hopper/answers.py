@@ -1,6 +1,6 @@
 """What the hopper answers: one small value for each kind of answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.jobs import DialResult, Doubt, JobState
 
@@ -54,7 +54,10 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """The job is back in its lane; the pacer brings it when it may go."""
+    """The job is back in its lane for *reason*, a word or two; the pacer brings it when it may go."""
+
+    pbx: str = field(default="", compare=False)
+    reason: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

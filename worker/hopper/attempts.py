@@ -75,7 +75,7 @@ class Attempts(Looking):
             case "login":
                 return NoToken(rest[0])
             case "back":
-                return Back()
+                return Back(pbx=rest[2], reason=rest[1])
             case "ended":
                 return Ended(JobState(rest[0]), rest[1])
             case _:

@@ -97,6 +97,15 @@ def test_a_wait_longer_than_the_slot_has_sends_the_job_back_to_its_lane(stage: S
     assert stage.release() == [], "it comes again when the permit is near"
 
 
+def test_a_claim_that_goes_back_says_why(stage: Stage) -> None:
+    job_id = stage.put()
+    stage.release()
+    stage.hopper.pause("hq")
+    back = stage.claim(job_id)
+    assert isinstance(back, Back)
+    assert (back.pbx, back.reason) == ("hq", "paused")
+
+
 def test_burst_lets_so_many_go_at_once(stage: Stage) -> None:
     stage.open_pbx(calls_per_second=0.1, burst=3)
     stage.put_each([str(1000 + i) for i in range(5)])

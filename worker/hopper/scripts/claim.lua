@@ -6,7 +6,7 @@
 --       age_s counts from when the job could first go: enqueued_at or not_before
 --   {'login', pbx}      nothing taken; the PBX has no token and nobody is logging in
 --   {'wait', seconds}   nothing taken; sleep in the slot and claim again
---   {'back', seconds}   back in its lane; the pacer brings it again
+--   {'back', seconds, reason, pbx}   back in its lane; the pacer brings it again
 --   {'ended', state, finished_at}   it expired just now
 --   {'not_yours', state or 'gone' or 'damaged'}  another message of this job was faster, or it is over
 -- Twice with the same nonce: 'go' again, with nothing taken twice.
@@ -39,7 +39,7 @@ end
 
 local function back(due, reason)
   back_to_lane(id, record, due, 0, reason)
-  return { 'back', stamp(math.max(0, due - NOW)) }
+  return { 'back', stamp(math.max(0, due - NOW)), reason, record.pbx }
 end
 
 if tonumber(record.v or 1) > VERSION then return back(NOW + 1, 'later version') end
