@@ -29,6 +29,7 @@ from worker.hopper.hopper import PUT_BATCH, Hopper
 from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
 from worker.hopper.orders import Once, Order
 from worker.hopper.overview import Overview, PbxGlance
+from worker.hopper.unknowns import Unknowns
 
 __all__ = [
     "KILL_SWITCH",
@@ -65,6 +66,7 @@ __all__ = [
     "Receipt",
     "SetAside",
     "Token",
+    "Unknowns",
     "Wait",
     "Wanted",
     "connect",
