@@ -8,6 +8,7 @@ it for longer. Looks at doubtful jobs go on meanwhile, and one that is answered 
 
 import structlog
 
+from worker import metrics
 from worker.errors import AttemptFailed
 from worker.hopper import Hopper
 from worker.retries import until_redis_answers
@@ -27,6 +28,7 @@ def failed(hopper: Hopper, pbx: str, failure: AttemptFailed, *, by: str) -> None
     """
     seconds = until_redis_answers(hopper.unreachable, pbx, reason=str(failure), by=by)
     if seconds is not None:
+        metrics.breaker_opened(pbx)
         log.warning(
             "breaker_opened", pbx=pbx, errno=failure.errno, error=failure.error, next_try_s=round(seconds, 1)
         )

@@ -3,15 +3,17 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import redis
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_never
 
-from worker import breaker, redis_away, retries
+from worker import breaker, metrics, redis_away, retries
 from worker.errors import (
+    AttemptFailed,
     NotConfigured,
     NotPlaced,
     NotReplicated,
@@ -29,6 +31,9 @@ from worker.retries import Again, RetryPolicy
 from worker.settings import Settings
 
 log = structlog.get_logger()
+
+# What a dial request ends with of which no byte left.
+_NEVER_SENT = ("unreachable", "too_late")
 
 
 class Outlet(Protocol):
@@ -123,8 +128,11 @@ class Dialing:
                 case NotYours("gone"):
                     log.warning("message_set_aside", job_id=job_id, reason="no such job")
                     self._hopper.set_aside("message", "there is no job of this id (any more)", job_id=job_id)
-                case Back() | NotYours():
-                    log.debug("not_claimed", job_id=job_id, answer=type(claim).__name__)
+                case Back(pbx, reason):
+                    metrics.job_parked(pbx, reason)
+                    log.debug("not_claimed", job_id=job_id, answer=reason)
+                case NotYours(state):
+                    log.debug("not_claimed", job_id=job_id, answer=state)
         except redis.RedisError as error:
             # Whatever is held ends by itself: a released job goes back to its lane, a claim comes into doubt.
             redis_away.tell(error, job_id=job_id)
@@ -136,18 +144,25 @@ class Dialing:
         return max(0.0, min(self._settings.retry.slot_wait_s, slot_until - time.monotonic()))
 
     def _attempt(self, attempt: "_Attempt", claim: Go) -> float | None:
+        metrics.job_claimed(claim.pbx)
         self._outlet.started(attempt.job_id, claim, received_at=attempt.received_at)
+        is_retry = claim.attempts > 1
         try:
             callid = self._dial(attempt, claim)
         except OutcomeUnknown as failure:
+            metrics.attempt_ended(claim.pbx, "in_doubt", failure.errno, is_retry=is_retry)
             self._doubt(attempt, claim, failure)
             return None
         except NotPlaced as failure:
             decision = self._policy.decide(failure, attempts=claim.attempts, age_s=claim.age_s)
+            is_retry = is_retry and not (isinstance(decision, Again) and decision.free)
+            metrics.attempt_ended(claim.pbx, "not_placed", failure.errno, is_retry=is_retry)
             if isinstance(decision, Again):
                 return self._go_round(attempt, claim, failure, decision)
             self._finish(attempt, claim, decision.state, errno=decision.errno, error=decision.error)
             return None
+        metrics.attempt_ended(claim.pbx, "placed", is_retry=is_retry)
+        metrics.call_placed(claim.pbx, claim.age_s + attempt.age_s)
         self._finish(attempt, claim, JobState.PLACED, callid=callid)
         return None
 
@@ -160,9 +175,10 @@ class Dialing:
         left_s = self._settings.limits.attempt_deadline_s - attempt.age_s - settings.read_timeout_s
         if left_s < settings.connect_timeout_s:
             raise TooLate("too_late", "the claim came too late to dial within its deadline")
-        return pbx.dial(
-            claim.token, extid=claim.extid, outto=claim.outto, autoanswer=claim.autoanswer, within_s=left_s
-        )
+        with _timed(claim.pbx):
+            return pbx.dial(
+                claim.token, extid=claim.extid, outto=claim.outto, autoanswer=claim.autoanswer, within_s=left_s
+            )
 
     def _make_sure_of(self, attempt: "_Attempt") -> None:
         """No fail-over may forget a claim whose phone has rung: without the replicas asked for, nobody dials."""
@@ -189,6 +205,7 @@ class Dialing:
         if not kept:
             log.error("claim_lost", job_id=attempt.job_id, outcome="not known")
             return
+        metrics.job_doubted(claim.pbx)
         tell = {"job_id": attempt.job_id, "pbx": claim.pbx, "errno": failure.errno, "attempt": claim.attempts}
         log.warning("call_in_doubt", **tell)
         if kind is Doubt.LOST_REPLY:
@@ -230,6 +247,7 @@ class Dialing:
             breaker.closed(claim.pbx)
         self._outlet.parked(attempt.job_id, str(failure))
         if not in_slot:
+            metrics.job_parked(claim.pbx, again.errno)
             return None
         return self._get_token(attempt.job_id, claim.pbx, refused=claim.generation) if refused else again.delay_s
 
@@ -248,7 +266,8 @@ class Dialing:
             if isinstance(answer, Token):
                 return 0.0
             delay_s = answer.seconds
-        self._hopper.hand_back(job_id, delay_s=delay_s, reason="log-in")
+        if self._hopper.hand_back(job_id, delay_s=delay_s, reason="log-in"):
+            metrics.job_parked(pbx, "log-in")
         return None
 
     def _finish(self, attempt: "_Attempt", claim: Go, state: JobState, **facts: str) -> None:
@@ -271,6 +290,20 @@ class Dialing:
         if result is not None:
             self._outlet.ended(result)
             log.info("call_ended", state=str(result.state), job_id=job_id, pbx=result.pbx)
+
+
+@contextmanager
+def _timed(pbx: str) -> Iterator[None]:
+    """Count a dial request and the time it takes; one of which no byte left is none."""
+    began, sent = time.monotonic(), True
+    try:
+        yield
+    except AttemptFailed as failure:
+        sent = failure.errno not in _NEVER_SENT
+        raise
+    finally:
+        if sent:
+            metrics.posted(pbx, time.monotonic() - began)
 
 
 def _was_answered(failure: NotPlaced) -> bool:

@@ -5,6 +5,7 @@ import time
 import redis
 import structlog
 
+from worker import metrics
 from worker.hopper import Hopper
 from worker.rounds import Rounds
 
@@ -66,6 +67,7 @@ class Pacer:
             lookahead_s=LOOKAHEAD_S,
         )
         if released:
+            metrics.jobs_released(released)
             log.debug("released", jobs=released)
         return seconds
 

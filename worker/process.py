@@ -10,7 +10,7 @@ import structlog
 from celery import Celery, bootsteps
 from celery.worker.state import reserved_requests
 
-from worker import broker, redis_away
+from worker import broker, metrics, redis_away
 from worker.app import build_app, dial_message
 from worker.dialing import Dialing
 from worker.errors import ConfigurationError
@@ -41,6 +41,7 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
     Raises:
         ConfigurationError: If this Redis would lose jobs.
     """
+    metrics.begin(name, settings.pbx)
     hopper = Hopper.from_settings(settings, actor=name)
     until_redis_is_there(lambda: refuse_what_loses_jobs(hopper))
     for pbx, limits in settings.pbx.items():

@@ -6,7 +6,7 @@ import time
 import redis
 import structlog
 
-from worker import breaker
+from worker import breaker, metrics
 from worker.dialing import Outlet
 from worker.errors import (
     AttemptFailed,
@@ -110,6 +110,8 @@ class Reconciler:
 
     def _look(self, turn: LookTurn) -> None:
         began = time.monotonic()
+        if turn.ask:
+            metrics.looked(turn.pbx, self._looks.permits)
         seen = self._seen(turn)
         took_s = time.monotonic() - began
         still: list[tuple[Doubted, str]] = []
@@ -202,6 +204,7 @@ class Reconciler:
         if self._hopper.park(
             job.id, job.nonce, delay_s=decision.delay_s, errno=decision.errno, error=decision.error
         ):
+            metrics.job_parked(job.pbx, decision.errno)
             self._outlet.parked(job.id, str(failure))
             self._tell(job, row, "waiting")
 
@@ -216,6 +219,7 @@ class Reconciler:
             self._tell(job, row, state)
 
     def _tell(self, job: Doubted, row: Row, state: str) -> None:
+        metrics.doubt_resolved(job.pbx, row.verdict.name.lower())
         tell = log.warning if state == JobState.UNKNOWN else log.info
         tell(
             "doubt_resolved",

@@ -7,6 +7,8 @@ import structlog
 from redis.exceptions import InvalidResponse
 from redis.sentinel import MasterNotFoundError
 
+from worker import metrics
+
 log = structlog.get_logger()
 
 # The first word of a server's refusal: Redis has no other codes. Valkey and Redis 7 agree on these.
@@ -58,6 +60,7 @@ def tell(error: redis.RedisError, **fields: object) -> None:
     The server's own text stays out, for it may quote what was sent; of a script's error the place is kept.
     """
     if is_away(error):
+        metrics.redis_was_away()
         hint = {"hint": text} if (text := hint_for(error)) else {}
         log.warning("redis_away", error=type(error).__name__, **hint, **fields)
         return

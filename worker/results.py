@@ -15,7 +15,7 @@ from kombu.exceptions import EncodeError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker import task_events
+from worker import metrics, task_events
 from worker.hopper import Go, Hopper, Moment
 from worker.jobs import DialResult, JobState
 from worker.task_events import WITHDRAWN, Ran, Running, TaskEvent
@@ -147,7 +147,7 @@ class Deliverer:
         dispatcher.flush()
         if not_announced is not None:
             raise not_announced  # they stay in the outbox
-        self._hopper.delivered(results)
+        metrics.jobs_ended(self._hopper.delivered(results))
 
     def _announce(self, results: Sequence[DialResult]) -> redis.RedisError | None:
         """Say what kept results from being announced; a full Redis must not keep them from their backend too."""

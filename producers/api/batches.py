@@ -21,6 +21,7 @@ from producers.enqueue import Refusal, Ticket
 from producers.importing import SOURCES, FileFormat, RowKeys, Tally, import_rows
 from worker.errors import InputRefused, ServiceUnreachable
 from worker.hopper import Once
+from worker.metrics import jobs_accepted
 
 _FORMATS: dict[str, FileFormat] = {"application/x-ndjson": "ndjson", "text/csv": "csv"}
 _IN_MEMORY = 2**20
@@ -111,6 +112,8 @@ def _answer(
     try:
         for line, outcome in outcomes:
             tally.count(outcome)
+            if isinstance(outcome, Ticket) and outcome.is_new:
+                jobs_accepted("batch")
             answers.write(_line(line, outcome))
             if is_over():
                 raise ServiceUnreachable("the intake is stopping")

@@ -13,6 +13,8 @@ from producers.api.description import problems
 from producers.api.intake import Intake
 from producers.api.problems import Problem, unavailable
 from producers.crm import Adapter, BadPayload, Delivery, NotAuthentic
+from worker.jobs import JobState
+from worker.metrics import jobs_accepted
 
 PATH = "/hooks/"
 # Odoo gives up after one second; what is stored later all the same comes again under the same key.
@@ -67,7 +69,9 @@ class HookRoutes:
 
     def _taken(self, adapter: Adapter, delivery: Delivery) -> Response:
         wishes = adapter.read(delivery)
-        answer = adapter.answer(hooks.take(self._intake.dialer, adapter, wishes))
+        verdicts = hooks.take(self._intake.dialer, adapter, wishes)
+        jobs_accepted("hook", sum(one.is_new and one.state is not JobState.REFUSED for one in verdicts))
+        answer = adapter.answer(verdicts)
         return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
 
     def _delivery(self, request: Request, body: bytes, token: str | None) -> Delivery:

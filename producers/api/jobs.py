@@ -26,6 +26,7 @@ from producers.ids import known_form
 from worker.errors import InputRefused, ServiceUnreachable
 from worker.hopper import Once, Order, Receipt, Wanted
 from worker.jobs import DialJob, DialResult, id_of_key, shown
+from worker.metrics import jobs_accepted
 
 PATH = "/v1/dial-jobs"
 # Clients and proxies give up after ten seconds, some of them.
@@ -132,6 +133,8 @@ class JobRoutes:
             return _accepted(await self._kept(Order(job, caller.origin, once)))
 
     async def _post(self, request: Request) -> Response:
+        # FastAPI names the routes that it made itself alone.
+        request.scope["shown_path"] = PATH
         return await self.post(request, await needs("enqueue")(request))
 
     async def page(self, request: Request, caller: Reader, filters: Annotated[Filters, Query()]) -> Response:
@@ -214,6 +217,8 @@ class JobRoutes:
             raise unavailable(f"{error}. {_advice(error, order)}") from None
         if isinstance(receipt, InputRefused):
             raise receipt
+        if receipt.is_new and not receipt.is_replay:
+            jobs_accepted("api")
         return receipt
 
     async def _known(self, job_id: str, caller: Caller) -> DialResult:

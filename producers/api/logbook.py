@@ -6,6 +6,8 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from worker.metrics import request_served
+
 log = structlog.get_logger()
 
 _HEADERS = {
@@ -49,8 +51,10 @@ class Logbook:
         try:
             await self._app(scope, receive, send_and_note)
         finally:
+            seconds = time.monotonic() - begun
+            request_served(_template_of(scope), scope["method"], status, seconds)
             if scope["path"] not in _QUIET:
-                self._note(scope, status, time.monotonic() - begun)
+                self._note(scope, status, seconds)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         caller = scope.get("state", {}).get("caller")
@@ -69,5 +73,8 @@ class Logbook:
 def _route_of(scope: Scope) -> str:
     if "shown_path" in scope:
         return str(scope["shown_path"])
-    route = scope.get("route")
-    return getattr(route, "path_format", "") or "none"
+    return _template_of(scope)
+
+
+def _template_of(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path_format", "") or str(scope.get("shown_path", "none"))

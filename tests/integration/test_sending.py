@@ -11,6 +11,7 @@ from ops.embedded_redis import EmbeddedRedis
 from tests.integration.endpoints import LOOPBACK, Endpoint, Serve, always, in_turn
 from tests.integration.hopper.post import Post
 from tests.integration.hopper.stage import Stage, eventually
+from worker import metrics
 from worker.app import build_app
 from worker.hopper import Hopper
 from worker.jobs import DialResult
@@ -63,6 +64,20 @@ def test_a_result_is_tried_until_it_is_taken(post: Post, serve: Serve) -> None:
     assert (post.view().state, post.view().waiting, len(served.requests)) == ("ok", 0, 2)
     one, two = served.requests
     assert (one.headers["webhook-id"], one.body) == (two.headers["webhook-id"], two.body)
+
+
+def test_attempts_are_counted_by_what_came_of_them(post: Post, serve: Serve) -> None:
+    settings, meters = settings_for(post, serve(in_turn(500, 200))), metrics.begin_in_memory(["crm"])
+    post.announced()
+    for _ in range(2):
+        attempt(post, settings)
+        post.make_due()
+
+    samples = [sample for metric in meters.collect() for sample in metric.samples]
+    counted = {(sample.name, sample.labels.get("result")): sample.value for sample in samples}
+    assert counted["outdial_webhook_attempts_total", "again"] == 1
+    assert counted["outdial_webhook_attempts_total", "delivered"] == 1
+    assert counted["outdial_webhook_seconds_count", None] == 2
 
 
 def test_retry_after_holds_the_whole_endpoint(post: Post, serve: Serve) -> None:

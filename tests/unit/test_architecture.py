@@ -29,6 +29,8 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
         "worker.errors",
         "worker.webhooks",
         "worker.logs",
+        "worker.metrics",
+        "worker.metrics.serving",
     )
     # The programs that bring results to CRMs stand on both sides.
     allowed_to = {

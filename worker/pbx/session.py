@@ -4,6 +4,7 @@ import uuid
 
 import structlog
 
+from worker import metrics
 from worker.errors import AttemptFailed, OutcomeUnknown, PbxBarred, PbxDown, TryLater
 from worker.hopper import Barred, Hopper, Login, Token, Wait
 from worker.pbx.base import Pbx
@@ -62,15 +63,18 @@ class PbxSession:
             token = self._pbx.login()
         except (PbxDown, TryLater, OutcomeUnknown) as failed:
             # Nothing is wrong with the credentials: the breaker's rests are long enough.
+            metrics.logged_in(name, "failed")
             self._hopper.login_done(name, nonce)
             raise PbxDown(failed.errno, f"log-in failed: {failed.error}") from None
         except AttemptFailed as failed:
             refused = isinstance(failed, LoginLocked | LoginRefused)
+            metrics.logged_in(name, "refused" if refused else "failed")
             block_s = self._login_block_s if refused else _OTHER_FAILURE_S
             reason = f"log-in failed ({failed})"
             self._hopper.login_done(name, nonce, block_s=block_s, reason=reason)
             log.error("login_refused", pbx=name, errno=failed.errno, error=failed.error, next_try_s=block_s)
             raise PbxBarred(block_s, reason) from None
+        metrics.logged_in(name, "ok")
         generation = self._hopper.login_done(name, nonce, token=token)
         if generation < 0:  # we took longer than the turn lasts, and somebody else has logged in
             return Wait(0.1)

@@ -7,7 +7,7 @@ import structlog
 from celery import Celery, bootsteps
 from celery.worker.state import reserved_requests
 
-from worker import broker, redis_away
+from worker import broker, metrics, redis_away
 from worker.app import build_app, delivery_message
 from worker.hopper import Hopper
 from worker.messages import delivery_id_in
@@ -15,6 +15,7 @@ from worker.node import refuse_what_loses_jobs, until_redis_is_there, work
 from worker.settings import Settings
 from worker.webhooks.courier import Courier
 from worker.webhooks.sending import ResultCalls, Sender
+from worker.webhooks.targets import target_names
 
 log = structlog.get_logger()
 
@@ -32,6 +33,7 @@ def run(settings: Settings, result_calls: ResultCalls, *, name: str, concurrency
     Raises:
         ConfigurationError: If this Redis would lose jobs.
     """
+    metrics.begin(name, target_names(settings))
     hopper = Hopper.from_settings(settings, actor=name)
     until_redis_is_there(lambda: refuse_what_loses_jobs(hopper))
     app = build_app(settings, queue=settings.webhook_queue)

@@ -3,6 +3,7 @@
 import random
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 import redis
 import structlog
 
+from worker import metrics
 from worker.hopper import Attempt, Ending, Hopper, Patience
 from worker.jobs import DialResult
 from worker.redis_away import AwayLog, is_away, tell
@@ -102,7 +104,10 @@ class Sender:
             return call.ending
         source = source_of(attempt.target)
         ports = None if source is None else self._ports.get(source, ())
-        return self._judged(self._transport.send(call, self._routes[attempt.target], ports=ports), attempt)
+        began = time.monotonic()
+        heard = self._transport.send(call, self._routes[attempt.target], ports=ports)
+        metrics.delivery_sent(attempt.target, time.monotonic() - began)
+        return self._judged(heard, attempt)
 
     def _judged(self, heard: Reply | NoReply, attempt: Attempt) -> Ending:
         return ending_of(
@@ -152,6 +157,7 @@ class Sender:
                     return
             else:
                 redis_is.back()
+                metrics.delivery_attempted(attempt.target, word)
                 _log(attempt, ending, word, disabled=disabled)
                 return
 
