@@ -6,6 +6,7 @@ import structlog
 from worker import logs
 from worker.errors import ConfigurationError
 from worker.health import examine
+from worker.metrics.serving import told_by_workers
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.webhooks.targets import anybody_listens
@@ -30,8 +31,16 @@ def main(context: click.Context, config: str | None) -> None:
 @main.command()
 @click.option("--processes", type=click.IntRange(1, 256), default=None, help="Worker processes.")
 @click.option("--concurrency", type=click.IntRange(1, 256), default=None, help="Calls placed at once by each.")
+@click.option(
+    "--metrics-port", type=click.IntRange(0, 65535), default=None, help="Tell metrics there; 0: nowhere."
+)
 @click.pass_obj
-def worker(loaded: tuple[str | None, Settings], processes: int | None, concurrency: int | None) -> None:
+def worker(
+    loaded: tuple[str | None, Settings],
+    processes: int | None,
+    concurrency: int | None,
+    metrics_port: int | None,
+) -> None:
     """Start worker processes and look after them until SIGTERM or Ctrl-C."""
     config, settings = loaded
     count = processes or settings.worker.processes
@@ -39,8 +48,17 @@ def worker(loaded: tuple[str | None, Settings], processes: int | None, concurren
     grace_s = settings.worker.stop_grace_s
     structlog.get_logger().info("starting", processes=count, concurrency=slots)
     tellers = (settings.webhooks.processes, settings.webhooks.concurrency) if anybody_listens(settings) else (0, 0)
-    supervisor = Supervisor(config, processes=count, concurrency=slots, stop_grace_s=grace_s, webhooks=tellers)
-    raise SystemExit(supervisor.run())
+    port = settings.metrics.port if metrics_port is None else metrics_port
+    with told_by_workers(settings, port) as environment:
+        supervisor = Supervisor(
+            config,
+            processes=count,
+            concurrency=slots,
+            stop_grace_s=grace_s,
+            webhooks=tellers,
+            environment=environment,
+        )
+        raise SystemExit(supervisor.run())
 
 
 @main.command()

@@ -291,6 +291,26 @@ class ApiSettings(_Part):
         return self
 
 
+class MetricsSettings(_Part):
+    """
+    Where metrics are told: `port` by each supervisor of workers, `api_port` by the HTTP intake; 0: nowhere.
+
+    Both at `address` and without a password: keep them off public addresses.
+    """
+
+    address: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    api_port: Annotated[int, Field(ge=0, le=65535)] = 0
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Self:
+        if self.port and self.port == self.api_port:
+            raise ValueError(
+                f"api_port: {self.api_port} is the port of the workers' metrics too; give another, or 0 for none"
+            )
+        return self
+
+
 class TimeLimits(_Part):
     """
     The order that keeps a call from ringing twice.
@@ -347,6 +367,7 @@ class Settings(BaseSettings):
     replication: ReplicationSettings = ReplicationSettings()
     flower: FlowerSettings = FlowerSettings()
     api: ApiSettings = ApiSettings()
+    metrics: MetricsSettings = MetricsSettings()
     # CRM hooks, as written but for their secrets, which are resolved; `producers.crm` knows their kinds.
     source: dict[Annotated[str, Field(pattern=PBX_NAME)], dict[str, Any]] = Field(default_factory=dict, repr=False)
     webhook: dict[Annotated[str, Field(pattern=PBX_NAME)], EndpointSettings] = Field(default_factory=dict)

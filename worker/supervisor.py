@@ -7,9 +7,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from types import FrameType
 
 import structlog
+
+from worker import metrics
 
 log = structlog.get_logger()
 
@@ -51,6 +54,7 @@ class Supervisor:
         concurrency: Slots per process.
         stop_grace_s: From the first signal to the kill.
         webhooks: How many webhook processes, and slots of each; (0, 0) where nobody listens.
+        environment: Of the processes, on top of that of this one.
     """
 
     def __init__(
@@ -61,9 +65,11 @@ class Supervisor:
         concurrency: int,
         stop_grace_s: float,
         webhooks: tuple[int, int] = (0, 0),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._config = config
         self._stop_grace_s = stop_grace_s
+        self._environment = os.environ | dict(environment or {})
         host = socket.gethostname()
         # The supervisor's process id makes the names unique when several run on one host.
         unique = f"{os.getpid()}@{host}"
@@ -103,7 +109,10 @@ class Supervisor:
             command += ["--incarnation", slot.incarnation, "--buries", buried]
         command += ["--config", self._config] if self._config else []
         # A session of its own: Ctrl-C reaches the supervisor alone, which then decides.
-        slot.process = subprocess.Popen(command, pass_fds=(self._pipe_read,), start_new_session=True)
+        slot.process = subprocess.Popen(
+            command, pass_fds=(self._pipe_read,), start_new_session=True, env=self._environment
+        )
+        metrics.process_started()
         slot.started_at = time.monotonic()
         slot.starts += 1
 

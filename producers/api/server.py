@@ -23,6 +23,7 @@ from producers.crm.registry import adapters
 from producers.enqueue import Dialer
 from worker.errors import ConfigurationError, ServiceUnreachable
 from worker.logs import set_up
+from worker.metrics.serving import told_by_intake
 from worker.settings import ApiSettings
 
 log = structlog.get_logger()
@@ -39,7 +40,13 @@ _REPLY_WITHIN_S = 4.0
 
 
 def run(
-    config: str | None, *, address: str | None, port: int | None, tls_cert: Path | None, tls_key: Path | None
+    config: str | None,
+    *,
+    address: str | None,
+    port: int | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    metrics_port: int | None = None,
 ) -> None:
     """
     Serve until SIGTERM or SIGINT; when it listens, a line of JSON with its `url` goes to stdout.
@@ -50,6 +57,7 @@ def run(
         port: 0 takes a free one.
         tls_cert: Certificate chain in PEM form.
         tls_key: Its private key.
+        metrics_port: Where metrics are told; 0: nowhere.
 
     Raises:
         ConfigurationError: If the settings cannot work.
@@ -67,7 +75,9 @@ def run(
     # The threads that talk to Redis need Python's lock for microseconds, and would wait 5 ms for it each time.
     sys.setswitchinterval(0.0005)
     connection = within(Patience(connections=min(_CONNECTIONS, most - _OTHER_FILES)))
-    Server(app, settings, let_go=app.state.intake.stop, connection=connection).run()
+    told_at = dialer.settings.metrics.api_port if metrics_port is None else metrics_port
+    with told_by_intake(dialer.settings, told_at):
+        Server(app, settings, let_go=app.state.intake.stop, connection=connection).run()
 
 
 def _sources(dialer: Dialer) -> dict[str, Adapter]:

@@ -17,11 +17,23 @@ from producers.commands import chosen_config, config_option
 @click.option(
     "--tls-key", type=click.Path(path_type=Path), help="Its private key, if that is in a file of its own."
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Tell metrics there, apart from the intake; else the settings say. 0: nowhere.",
+)
 def api_command(
-    config: str | None, host: str | None, port: int | None, tls_cert: Path | None, tls_key: Path | None
+    config: str | None,
+    *,
+    host: str | None,
+    port: int | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    metrics_port: int | None,
 ) -> None:
     """Serve the HTTP intake until SIGTERM or Ctrl-C; writes one line of JSON when it listens."""
     # Half a second to import, for those who serve only.
     from producers.api import server  # noqa: PLC0415
 
-    server.run(chosen_config(config), address=host, port=port, tls_cert=tls_cert, tls_key=tls_key)
+    chosen = chosen_config(config)
+    server.run(chosen, address=host, port=port, tls_cert=tls_cert, tls_key=tls_key, metrics_port=metrics_port)

@@ -124,6 +124,11 @@ def test_a_missing_certificate_is_named(file: Path) -> None:
         (DESIGN + "tls_verify = false\n", "not several"),
         (DESIGN.replace("https://192.168.5.150:8088", "https://user:pw@host"), "pbx.hq.base_url"),
         (DESIGN.replace("read_timeout_s = 10", "read_timeout_s = 60"), "pbx.hq.read_timeout_s"),
+        (
+            DESIGN + "[metrics]\nport = 9464\napi_port = 9464\n",
+            "metrics: api_port: 9464 is the port of the workers'",
+        ),
+        (DESIGN + "[metrics]\nport = 70000\n", "metrics.port: "),
         (DESIGN + "[replication]\nwait_s = 3\n[limits]\nattempt_deadline_s = 8\n", "replication.wait_s must be"),
         (DESIGN + "[worker]\nstop_grace_s = 5\n", "stop_grace_s"),
         (DESIGN + '[flower]\nurl_prefix = "a b"\n', "flower.url_prefix: is not a path"),
