@@ -37,6 +37,15 @@ def test_a_key_of_an_ended_job_gives_that_job_back_and_rings_nobody(stage: Stage
     assert stage.release() == []
 
 
+def test_a_key_whose_jobs_record_is_gone_brings_a_job_that_has_not_ended(stage: Stage) -> None:
+    job_id, claim = stage.claimed(key="lead-7")
+    stage.finish(job_id, "n1", claim)
+    stage.hopper.client.delete(stage.hopper.keys.job(job_id))
+
+    assert stage.hopper.put(job(key="lead-7")) == Receipt(job_id, JobState.WAITING, is_new=True)
+    assert (stage.score("ended", job_id), stage.score("outbox", job_id)) == (None, None)
+
+
 @pytest.mark.parametrize(
     "other", [{"outto": "41001"}, {"autoanswer": "yes"}, {"priority": "bulk"}, {"metadata": {"lead": "8"}}]
 )

@@ -38,7 +38,11 @@ local function store(number, id, fingerprint, fields, options)
   add('seq', record.seq)
   add('state', 'waiting')
   add('enqueued_at', record.enqueued_at)
-  if fingerprint ~= '' then add('fingerprint', fingerprint) end
+  if fingerprint ~= '' then
+    add('fingerprint', fingerprint)
+    -- The same key had this id before: its record is gone, and must not count as ended now that it lives again.
+    for _, list in ipairs({ 'ended', 'outbox' }) do redis.call('ZREM', key(list), id) end
+  end
   if options.expires_in_s and not record.expires_at then
     record.expires_at = stamp(NOW + options.expires_in_s)
     add('expires_at', record.expires_at)
