@@ -9,11 +9,23 @@ from io import StringIO
 from typing import Any
 
 from producers.times import duration, told
-from worker.hopper import KILL_SWITCH, PbxView
-from worker.jobs import DialResult
+from worker.hopper import LaneView, PbxGlance
+from worker.jobs import DialResult, Priority
 
 _RESULT_WIDTHS = {"finished_at": 24, "job_id": 36, "state": 9, "pbx": 10, "extid": 10, "attempts": 8, "callid": 20}
-_LANE_COLUMNS = ("pbx", "waiting", "later", "released", "open calls", "in doubt")
+# Of the table of PBXs; `urgent` ones are among those waiting.
+_LANE_COLUMNS = {
+    "pbx": 16,
+    "waiting": 8,
+    "urgent": 6,
+    "oldest": 7,
+    "later": 6,
+    "released": 8,
+    "open calls": 10,
+    "in doubt": 8,
+    "calls/s": 7,
+}
+Lanes = Callable[[PbxGlance], Iterable[LaneView]]
 
 
 def result_table(results: Iterable[DialResult]) -> Iterator[str]:
@@ -48,36 +60,50 @@ def result_ndjson(results: Iterable[DialResult]) -> Iterator[str]:
         yield result.model_dump_json()
 
 
-def lane_table(views: Iterable[PbxView], paused: set[str], *, with_lanes: bool) -> Iterator[str]:
+def lane_table(glances: Iterable[PbxGlance], lanes: Lanes | None, *, everything_paused: bool) -> Iterator[str]:
     """
     Yield the lines of a table: a line for each PBX, and below it one for each lane if wanted.
 
     Args:
-        views: The PBXs.
-        paused: Names of those paused; `*` is the kill switch.
-        with_lanes: Whether the lanes are shown.
+        glances: The PBXs.
+        lanes: Gives the lanes of one; None where they are not wanted.
+        everything_paused: Whether the kill switch is on.
     """
-    widths = (20, 9, 9, 9, 10, 8)
-    yield _line((*_LANE_COLUMNS, "state"), widths)
-    for view in views:
-        counts = (view.waiting, view.later, view.released, view.open_calls, view.in_doubt)
-        yield _line((view.name, *(f"{count:,}" for count in counts), pbx_state(view, paused)), widths)
-        for lane in view.lanes if with_lanes else ():
+    yield _line((*_LANE_COLUMNS, "state"), _LANE_COLUMNS.values())
+    for glance in glances:
+        yield _line((*_lane_cells(glance), pbx_state(glance, everything_paused)), _LANE_COLUMNS.values())
+        for lane in lanes(glance) if lanes else ():
             state = f"in a call or resting, {lane.busy_s:.0f} s at most" if lane.busy_s > 0 else "free"
-            yield _line((f"  {lane.extid}", f"{lane.waiting:,}", "", "", "", "", state), widths)
+            blank = [""] * (len(_LANE_COLUMNS) - 2)
+            yield _line((f"  {lane.extid}", f"{lane.waiting:,}", *blank, state), _LANE_COLUMNS.values())
 
 
-def pbx_state(view: PbxView, paused: set[str]) -> str:
+def _lane_cells(glance: PbxGlance) -> Sequence[str]:
+    oldest = duration(glance.oldest_in_all_s) if glance.waiting_in_all else ""
+    limits = (f"{glance.open_calls:,}/{glance.max_open_calls:,}", f"{glance.calls_per_second:g}")
+    counts = (glance.later, glance.released, glance.in_doubt)
+    later, released, in_doubt = (f"{count:,}" for count in counts)
+    open_calls, per_second = limits if glance.is_known else (f"{glance.open_calls:,}", "?")
+    urgent = f"{glance.waiting[Priority.URGENT]:,}"
+    waiting = f"{glance.waiting_in_all:,}"
+    return (glance.name, waiting, urgent, oldest, later, released, open_calls, in_doubt, per_second)
+
+
+def pbx_state(glance: PbxGlance, everything_paused: bool) -> str:  # noqa: FBT001  one of two facts about it
     """Return whether a PBX takes calls, and why not."""
-    reasons = []
-    if KILL_SWITCH in paused:
+    reasons, breaker = [], glance.breaker
+    if everything_paused:
         reasons.append("everything is paused")
-    if view.name in paused:
+    if glance.is_paused:
         reasons.append("paused")
-    if view.breaker != "closed":
-        since = f" since {told(view.barred_since)}" if view.barred_since else ""
-        next_try = f"for {duration(view.barred_s)} more" if view.breaker == "open" else "the next call is a trial"
-        reasons.append(f"breaker {view.breaker}{since}, {next_try}: {view.barred_reason or 'no reason was given'}")
+    if breaker.state != "closed":
+        since = f" since {told(breaker.since)}" if breaker.since else ""
+        next_try = (
+            f"for {duration(breaker.seconds)} more" if breaker.state == "open" else "the next call is a trial"
+        )
+        reasons.append(f"breaker {breaker.state}{since}, {next_try}: {breaker.reason or 'no reason was given'}")
+    if not glance.is_known:
+        reasons.append("no worker knows it yet")
     return "; ".join(reasons) or "takes calls"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,17 +13,26 @@ from producers.enqueue import Dialer
 from producers.showing import lane_table
 from producers.times import iso_or_none
 from worker.errors import InputRefused
-from worker.hopper import KILL_SWITCH, PbxView
+from worker.hopper import KILL_SWITCH, LaneView, PbxGlance
 
 _LANES_FIELDS = """\b
 Fields of the JSON, for each PBX:
   name, waiting, later, released, open_calls
+  waiting_by_priority
+                 the same by urgent, normal and bulk
+  oldest_s, oldest_by_priority_s
+                 for how long the oldest of them could have gone, 0 if
+                 none waits
+  max_open_calls, calls_per_second, burst
+                 limits as the workers have them, 0 before one started
+  known_to_workers, logged_in
   in_doubt       claimed jobs of which nobody knows whether they rang
   paused, everything_paused
   breaker        closed (calls go), open, or half-open (one is tried)
   barred_s       how long it stays open
   barred_since   when it first opened, or null
   barred_reason  why
+  barred_by      down or login, empty if it is closed
   lanes          list of extid, waiting, busy_s
 """
 
@@ -90,18 +100,44 @@ def _title(name: str) -> str:
 @with_dialer
 def lanes_command(dialer: Dialer, *, verbose: bool, as_json: bool) -> None:
     """Show each PBX's jobs - waiting, later, released, in calls, in doubt - and whether it takes calls."""
-    views = (dialer.hopper.view(name) for name in dialer.settings.pbx)
-    paused = dialer.hopper.paused()
+    overview = dialer.hopper.overview(list(dialer.settings.pbx))
+
+    def lanes(glance: PbxGlance) -> tuple[LaneView, ...]:
+        # One without waiting jobs has no lanes, and need not be asked.
+        return dialer.hopper.view(glance.name).lanes if glance.waiting_in_all else ()
+
     if as_json:
-        click.echo(json.dumps([_plain(view, paused) for view in views]))
+        paused = overview.everything_paused
+        click.echo(json.dumps([_plain(glance, lanes(glance), paused) for glance in overview.pbxs]))
         return
-    for line in lane_table(views, paused, with_lanes=verbose):
+    shown = lane_table(overview.pbxs, lanes if verbose else None, everything_paused=overview.everything_paused)
+    for line in shown:
         click.echo(line)
 
 
-def _plain(view: PbxView, paused: set[str]) -> dict[str, Any]:
+def _plain(glance: PbxGlance, lanes: Sequence[LaneView], everything_paused: bool) -> dict[str, Any]:  # noqa: FBT001
+    breaker = glance.breaker
     return {
-        **asdict(view),
-        "barred_since": iso_or_none(view.barred_since),
-        "everything_paused": KILL_SWITCH in paused,
+        "name": glance.name,
+        "waiting": glance.waiting_in_all,
+        "waiting_by_priority": glance.waiting,
+        "oldest_s": glance.oldest_in_all_s,
+        "oldest_by_priority_s": glance.oldest_s,
+        "later": glance.later,
+        "released": glance.released,
+        "open_calls": glance.open_calls,
+        "max_open_calls": glance.max_open_calls,
+        "calls_per_second": glance.calls_per_second,
+        "burst": glance.burst,
+        "known_to_workers": glance.is_known,
+        "logged_in": glance.is_logged_in,
+        "paused": glance.is_paused or everything_paused,
+        "in_doubt": glance.in_doubt,
+        "breaker": breaker.state,
+        "barred_s": breaker.seconds,
+        "barred_since": iso_or_none(breaker.since),
+        "barred_reason": breaker.reason,
+        "barred_by": glance.barred_by,
+        "lanes": [asdict(lane) for lane in lanes],
+        "everything_paused": everything_paused,
     }

@@ -292,6 +292,9 @@ def test_lanes_show_what_waits_where(run: Run, dialer: Dialer, hopper: Hopper) -
     hq, branch = json.loads(run("lanes", "--json").stdout)
     assert (hq["name"], hq["waiting"], hq["later"], hq["paused"]) == ("hq", 3, 1, False)
     assert [(lane["extid"], lane["waiting"]) for lane in hq["lanes"]] == [("1001", 2), ("1002", 1)]
+    assert hq["waiting_by_priority"] == {"urgent": 0, "normal": 3, "bulk": 0}
+    assert hq["oldest_s"] == hq["oldest_by_priority_s"]["normal"] > 0
+    assert (hq["known_to_workers"], hq["calls_per_second"], branch["lanes"]) == (False, 0, [])
     assert (branch["name"], branch["waiting"], branch["paused"]) == ("branch", 0, True)
     assert len(run("lanes").stdout.splitlines()) == 3
     assert len(run("lanes", "-v").stdout.splitlines()) == 5

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from producers.showing import fields_of, lane_table, pbx_state, result_csv, result_ndjson, result_table
-from worker.hopper import LaneView, PbxView
-from worker.jobs import DialResult
+from worker.hopper import Breaker, LaneView, PbxGlance
+from worker.jobs import DialResult, Priority
 
 RECORD = {
     "pbx": "hq",
@@ -67,44 +68,55 @@ def test_a_record_shows_the_fields_it_has() -> None:
     ]
 
 
-HQ = PbxView(
+HQ = PbxGlance(
     "hq",
-    waiting=1200,
+    is_known=True,
+    waiting={Priority.URGENT: 2, Priority.NORMAL: 1198, Priority.BULK: 0},
+    oldest_s={Priority.URGENT: 1.0, Priority.NORMAL: 200.0, Priority.BULK: 0.0},
     later=3,
     released=2,
-    open_calls=1,
-    paused=True,
     in_doubt=4,
-    breaker="open",
-    barred_s=9.6,
-    barred_since=1_795_424_400.0,
-    barred_reason="log-in refused",
-    lanes=(LaneView("1001", 1200, 4.0),),
+    open_calls=1,
+    calls_per_second=2.5,
+    burst=1,
+    max_open_calls=8,
+    is_paused=True,
+    breaker=Breaker("open", 9.6, 1_795_424_400.0, "log-in refused"),
+    barred_by="login",
+    is_logged_in=True,
 )
+CLOSED = Breaker("closed", 0.0, 0.0, "")
 
 
-def test_lanes_show_counts_and_why_a_pbx_is_still() -> None:
-    header, line = lane_table([HQ], {"hq"}, with_lanes=False)
-    assert header.split() == ["pbx", "waiting", "later", "released", "open", "calls", "in", "doubt", "state"]
-    assert line.split(maxsplit=6) == [
-        *("hq", "1,200", "3", "2", "1", "4"),
+def test_lanes_show_counts_limits_and_why_a_pbx_is_still() -> None:
+    header, line = lane_table([HQ], None, everything_paused=False)
+    assert header.split() == [
+        *("pbx", "waiting", "urgent", "oldest", "later", "released", "open", "calls", "in", "doubt", "calls/s"),
+        "state",
+    ]
+    assert line.split(maxsplit=10) == [
+        *("hq", "1,200", "2", "3", "min", "3", "2", "1/8", "4", "2.5"),
         "paused; breaker open since 2026-11-23T09:00:00Z, for 10 s more: log-in refused",
     ]
-    *_, lane = lane_table([HQ], {"*"}, with_lanes=True)
+
+
+def test_lanes_show_each_extension_where_that_is_wanted() -> None:
+    *_, lane = lane_table([HQ], lambda _pbx: (LaneView("1001", 1200, 4.0),), everything_paused=True)
     assert lane.split(maxsplit=2) == ["1001", "1,200", "in a call or resting, 4 s at most"]
 
 
 @pytest.mark.parametrize(
-    ("view", "paused", "said"),
+    ("changes", "everything_paused", "said"),
     [
-        (replace(HQ, breaker="closed"), set(), "takes calls"),
+        ({"breaker": CLOSED, "is_paused": False}, False, "takes calls"),
         (
-            replace(HQ, breaker="half-open", barred_s=0.0, barred_reason=""),
-            set(),
+            {"breaker": replace(HQ.breaker, state="half-open", reason=""), "is_paused": False},
+            False,
             "breaker half-open since 2026-11-23T09:00:00Z, the next call is a trial: no reason was given",
         ),
-        (replace(HQ, breaker="closed"), {"*", "hq"}, "everything is paused; paused"),
+        ({"breaker": CLOSED}, True, "everything is paused; paused"),
+        ({"breaker": CLOSED, "is_paused": False, "is_known": False}, False, "no worker knows it yet"),
     ],
 )
-def test_a_pbx_says_whether_it_takes_calls(view: PbxView, paused: set[str], said: str) -> None:
-    assert pbx_state(view, paused) == said
+def test_a_pbx_says_whether_it_takes_calls(changes: dict[str, Any], everything_paused: bool, said: str) -> None:
+    assert pbx_state(replace(HQ, **changes), everything_paused) == said
