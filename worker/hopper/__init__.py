@@ -25,6 +25,7 @@ from worker.hopper.answers import (
 from worker.hopper.apikeys import Admission, ApiKey
 from worker.hopper.connection import connect
 from worker.hopper.deliveries import Attempt, DeadLetter, Ending, EndpointView, Keeping, Patience
+from worker.hopper.history import EndedJob
 from worker.hopper.hopper import PUT_BATCH, Hopper
 from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
 from worker.hopper.orders import Once, Order
@@ -44,6 +45,7 @@ __all__ = [
     "DeadLetter",
     "Doubted",
     "Ended",
+    "EndedJob",
     "Ending",
     "EndpointView",
     "Finished",

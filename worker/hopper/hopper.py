@@ -14,6 +14,7 @@ from worker.hopper.attempts import Attempts
 from worker.hopper.connection import connect
 from worker.hopper.deliveries import Deliveries
 from worker.hopper.doubts import Doubts
+from worker.hopper.history import History
 from worker.hopper.looking import KILL_SWITCH
 from worker.hopper.orders import Batch, Once, Order, batch_of, payload, receipts
 from worker.hopper.overview import Overviews
@@ -32,7 +33,7 @@ from worker.settings import (
 PUT_BATCH = 100
 
 
-class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews):
+class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
     """
     All jobs of one installation.
 

@@ -98,6 +98,11 @@ class Keys:
         return f"{self.namespace}:ended"
 
     @property
+    def arrivals(self) -> str:
+        """Sorted set: all jobs there is a record of, in the order they were handed in."""
+        return f"{self.namespace}:arrivals"
+
+    @property
     def wake(self) -> str:
         """List: one token when a sleeping pacer should look again."""
         return f"{self.namespace}:wake"

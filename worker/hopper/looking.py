@@ -18,7 +18,7 @@ from worker.jobs import DialResult, JobState, Priority
 
 KILL_SWITCH = "*"
 # As in `scripts/shared/timeline.lua`.
-_FIRST_LINES, _LAST_LINES = 4, 16
+FIRST_LINES, LAST_LINES = 4, 16
 _BREAKER = ("barred_until", "barred_since", "barred_reason")
 
 
@@ -304,14 +304,10 @@ def timeline_of(record: Mapping[str, str]) -> list[Moment]:
     lines = {int(name[1:]): text for name, text in record.items() if re.fullmatch(r"~[0-9]{1,2}", name)}
     count = record.get("n", "0")
     # The last ones go round: the oldest of them stands where the next will be written.
-    turned = (int(count) - _FIRST_LINES) % _LAST_LINES if re.fullmatch(r"[0-9]{1,9}", count) else 0
+    turned = (int(count) - FIRST_LINES) % LAST_LINES if re.fullmatch(r"[0-9]{1,9}", count) else 0
 
     def age(place: int) -> int:
-        return (
-            place
-            if place <= _FIRST_LINES
-            else _FIRST_LINES + (place - 1 - _FIRST_LINES - turned) % _LAST_LINES + 1
-        )
+        return place if place <= FIRST_LINES else FIRST_LINES + (place - 1 - FIRST_LINES - turned) % LAST_LINES + 1
 
     return [moment for place in sorted(lines, key=age) for moment in _moments(lines[place])]
 
