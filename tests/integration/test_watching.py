@@ -1,0 +1,67 @@
+"""Reporting on states made by real steps."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Run
+from tests.integration.hopper.stage import Stage
+from worker.hopper import Hopper
+from worker.jobs import Doubt, JobState
+
+NUMBER = "0901234567"
+
+
+@pytest.fixture
+def stage(hopper: Hopper, namespace: str) -> Stage:
+    """One PBX that sets no limit and a worker; a job was placed, one failed, one is unknown, one waits."""
+    made = Stage(hopper, queue=f"{namespace}.dial")
+    made.open_pbx()
+    hopper.heartbeat("w", slots=4, ttl_s=600)
+    placed, claim = made.claimed("1001", nonce="a", outto=NUMBER)
+    made.finish(placed, "a", claim)
+    failed, claim = made.claimed("1002", nonce="b", outto=NUMBER)
+    hopper.finish(failed, "b", JobState.FAILED, claim, errno="10006", error="the extension does not exist")
+    unknown, claim = made.claimed("1003", nonce="c", outto=NUMBER)
+    hopper.doubt(unknown, "c", Doubt.LOST_REPLY, errno="no_reply", error="lost")
+    hopper.finish(unknown, "c", JobState.UNKNOWN, claim, errno="no_reply", error="lost")
+    made.put("1004", outto=NUMBER, priority="urgent")
+    return made
+
+
+def test_a_report_counts_and_draws_what_ended(run: Run, stage: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    result = run("report", "--since", "1h", "--html", str(file), "--json")
+    assert (result.exit_code, result.stderr) == (
+        0,
+        f"Records are kept since {result.stderr.split()[4]} so the report begins there.\n3 jobs are in {file}.\n",
+    )
+    told = json.loads(result.stdout)
+    assert (told["ends"]["placed"], told["ends"]["failed"], told["ends"]["unknown"]) == (1, 1, 1)
+    assert (told["attempts"], told["stock"][-1], told["stock"][0]) == (3, 1, 0)
+    [hq, branch] = told["pbxs"]
+    assert (hq["name"], hq["now"]["waiting"], branch["ends"]["placed"]) == ("hq", 1, 0)
+    assert [one["extid"] for one in told["extensions"]] == ["1001", "1002", "1003"]
+    text = file.read_text()
+    assert told["unknowns"][0]["id"] in text
+    assert not re.search(NUMBER, re.sub(r"[ .()-]", "", text + result.stdout))
+
+
+def test_a_report_may_leave_extensions_out(run: Run, stage: Stage) -> None:
+    assert json.loads(run("report", "--json", "--no-extensions").stdout)["extensions"] is None
+
+
+def test_wrong_input_to_a_report_is_one_sentence(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Give --html FILE for a page" in run("report").stderr
+    turned = run("report", "--json", "--since", "10m", "--until", "20m")
+    assert (turned.exit_code, turned.stderr) == (2, "outdial: --since: must be before --until, and before now\n")
+    nowhere = run("report", "--html", str(tmp_path / "no" / "r.html"))
+    assert (nowhere.exit_code, "No such file or directory; give a file that" in nowhere.stderr) == (2, True)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    without = run("report", "--html", str(tmp_path / "r.html"))
+    assert (without.exit_code, "pip install 'outdial[report]'" in without.stderr) == (2, True)
