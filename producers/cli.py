@@ -40,6 +40,7 @@ _COMMANDS = {
     "pause": _Entry("lanes", "Stop dialing on a PBX, or everywhere (--all, the kill switch)."),
     "resume": _Entry("lanes", "Go on dialing on a PBX, or everywhere (--all)."),
     "lanes": _Entry("lanes", "Show what waits and runs on each PBX."),
+    "watch": _Entry("watch", "Watch the dialer at work, live."),
     "report": _Entry("report", "Count and draw what became of the jobs of some time."),
     "keys": _Entry("keys", "Make, list and revoke API keys of the HTTP intake."),
     "api": _Entry("api", "Serve the HTTP intake."),

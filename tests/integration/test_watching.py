@@ -1,12 +1,20 @@
-"""Reporting on states made by real steps."""
+"""Watching and reporting on states made by real steps."""
 
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
+import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
 
+from producers import Dialer
+from producers.watching.looking import Looker
 from tests.integration.conftest import Run
 from tests.integration.hopper.stage import Stage
 from worker.hopper import Hopper
@@ -30,6 +38,51 @@ def stage(hopper: Hopper, namespace: str) -> Stage:
     hopper.finish(unknown, "c", JobState.UNKNOWN, claim, errno="no_reply", error="lost")
     made.put("1004", outto=NUMBER, priority="urgent")
     return made
+
+
+def test_one_picture_tells_pace_ends_and_what_to_look_at(run: Run, stage: Stage) -> None:
+    result = run("watch", "--once")
+    lines = result.stdout.splitlines()
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert lines[0].startswith(" DIALING   0.1 calls/s  1 in the last minute  1 waiting")
+    assert lines[1].startswith("1 worker process with 4 slots · Redis ")
+    assert "! 1 job of the last day may have rung, and nobody knows  -> outdial results --state unknown" in lines
+    assert any(re.match(r"hq +.* 0\.1/1000 +1 +2 +1 ", line) for line in lines)
+    assert any(line.split()[:6] == ["last", "minute", "1", "1", "1", "0"] for line in lines)
+    assert NUMBER not in result.stdout
+    assert run("watch").stdout.splitlines()[2:] == lines[2:], "without a terminal there is one picture, too"
+
+
+def test_each_look_counts_each_end_once(stage: Stage, config: str) -> None:
+    looker = Looker(stage.hopper, Dialer.from_config(config).settings)
+    seen = [looker.look().since_start.total]
+    for extid in ("1005", "1006"):
+        stage.hopper.cancel(stage.put(extid))
+        seen += [looker.look().since_start.total, looker.look().since_start.total]
+    assert seen == [0, 1, 1, 2, 2]
+    assert looker.look().minute.total == 5
+
+
+def test_a_live_watch_ends_by_q_and_leaves_the_terminal_as_it_was(stage: Stage, config: str) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    before = termios.tcgetattr(theirs)
+    command = [sys.executable, "-m", "producers.cli", "--config", config, "watch", "--interval", "0.5"]
+    environment = os.environ | {"TERM": "xterm-256color"}
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        shown = b""
+        while b"asked in" not in shown:
+            shown += os.read(ours, 65536)
+        os.write(ours, b"q")
+        while b"\x1b[?1049l" not in shown:
+            shown += os.read(ours, 65536)
+        assert process.wait() == 0
+    assert b" DIALING " in shown
+    assert b"\x1b[?25h" in shown
+    assert NUMBER.encode() not in shown
+    assert termios.tcgetattr(theirs) == before
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_a_report_counts_and_draws_what_ended(run: Run, stage: Stage, tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
             "worker.webhooks.process",
             "worker.webhooks.sending",
         ),
+        # Which endpoints there are, whose backlog a watch shows.
+        ROOT / "producers/watching/looking.py": ("worker.webhooks.targets",),
         ROOT / "producers/commands/webhooks.py": ("worker.webhooks.targets", "worker.webhooks.trial"),
     }
     wrong = [

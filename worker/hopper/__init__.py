@@ -30,6 +30,7 @@ from worker.hopper.hopper import PUT_BATCH, Hopper
 from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
 from worker.hopper.orders import Once, Order
 from worker.hopper.overview import Overview, PbxGlance
+from worker.hopper.server import ServerView, server_view
 from worker.hopper.unknowns import Unknowns
 
 __all__ = [
@@ -66,11 +67,13 @@ __all__ = [
     "PbxGlance",
     "PbxView",
     "Receipt",
+    "ServerView",
     "SetAside",
     "Token",
     "Unknowns",
     "Wait",
     "Wanted",
     "connect",
+    "server_view",
     "timeline_of",
 ]

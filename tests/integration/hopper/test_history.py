@@ -1,6 +1,9 @@
 """What has become of jobs: streamed in order, each once, and counted without reading each."""
 
+from dataclasses import replace
+
 from tests.integration.hopper.stage import Stage, in_s
+from worker.hopper import server_view
 from worker.jobs import JobState
 
 
@@ -60,3 +63,9 @@ def test_how_many_had_been_handed_in_and_had_ended_is_counted_at_any_time(stage:
     assert stage.hopper.handed_in_by(times) == [0, 1, 2, 3, 4, 5]
     assert stage.hopper.ended_by([*times, stage.hopper.now()]) == [0, 0, 0, 1, 1, 2, 2]
     assert stage.hopper.handed_in_by([0, times[-1] + 60]) == [0, 5]
+
+
+def test_the_server_tells_how_it_fares(stage: Stage) -> None:
+    view = server_view(stage.hopper)
+    assert view.memory_bytes > 0
+    assert replace(view, version="", memory_bytes=0) == type(view)("", 0, 0, True, 0, is_replica=False)
