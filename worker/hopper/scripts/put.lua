@@ -38,17 +38,16 @@ local function store(number, id, fingerprint, fields, options)
   add('seq', record.seq)
   add('state', 'waiting')
   add('enqueued_at', record.enqueued_at)
-  if fingerprint ~= '' then
-    add('fingerprint', fingerprint)
-    -- The same key had this id before: its record is gone, and must not count as ended now that it lives again.
-    for _, list in ipairs({ 'ended', 'outbox' }) do redis.call('ZREM', key(list), id) end
-  end
+  if fingerprint ~= '' then add('fingerprint', fingerprint) end
   if options.expires_in_s and not record.expires_at then
     record.expires_at = stamp(NOW + options.expires_in_s)
     add('expires_at', record.expires_at)
   end
   redis.call('HSET', key('job', id), unpack(fields))
-  redis.call('ZADD', key('arrivals'), record.seq, id)
+  if redis.call('ZADD', key('arrivals'), record.seq, id) == 0 then
+    -- The same key had this id before, and its record is gone: it must not count as ended now that it lives again.
+    for _, list in ipairs({ 'ended', 'outbox' }) do redis.call('ZREM', key(list), id) end
+  end
   if options.refused then
     local errno, error, retain_s = unpack(options.refused)
     end_job(id, record, 'refused', retain_s, errno, 'errno', errno, 'error', error)
