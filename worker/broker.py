@@ -116,12 +116,30 @@ class _SentinelChannel(_Gated, transports.SentinelChannel):
 _AWAY = (*transports.Transport.connection_errors, redis.RedisError)
 
 
-class _Transport(transports.Transport):
+class _PutsBack:
+    """
+    A transport that puts a message back as it came, should it come when its consumer has just gone.
+
+    That happens when a worker stops: the answer to the last BRPOP is read while the connection is closed. kombu
+    would take the message apart and put it back with its plain body as bytes, in a form that no gate lets in, and
+    its job would wait for the sweeper. A process that dies in here leaves the job to the sweeper too.
+    """
+
+    channels: list[Any]
+
+    def _reject_inbound_message(self, raw_message: dict[str, Any]) -> None:
+        queue = raw_message["properties"]["delivery_info"]["routing_key"]
+        for channel in filter(None, self.channels):
+            channel._put(queue, raw_message)  # noqa: SLF001  as kombu itself does
+            break
+
+
+class _Transport(_PutsBack, transports.Transport):
     Channel = _Channel
     connection_errors = _AWAY
 
 
-class _SentinelTransport(transports.SentinelTransport):
+class _SentinelTransport(_PutsBack, transports.SentinelTransport):
     Channel = _SentinelChannel
     connection_errors = _AWAY
 

@@ -1,11 +1,19 @@
 """How a worker's consumer takes up a connection that is gone."""
 
+import json
 import time
 from urllib.parse import urlsplit
 
+import redis
+
 from ops.embedded_redis import EmbeddedRedis
 from ops.tcp_proxy import TcpProxy
+from worker.app import build_app, dial_message
 from worker.broker import Connection, Consumer
+from worker.messages import job_id_in
+from worker.settings import Settings
+
+JOB = "00000000-0000-4000-8000-00000000beef"
 
 
 class Third(Consumer):
@@ -32,3 +40,21 @@ def test_a_redis_that_was_away_is_found_within_a_second(redis_server: EmbeddedRe
         # Celery's own waits would have been 2, 4 and 6 s.
         assert time.monotonic() - began < 5
         assert len(consumer.failed) == 3
+
+
+def test_a_message_that_comes_after_its_consumer_is_put_back_as_it_came(
+    redis_server: EmbeddedRedis,
+) -> None:
+    # given: a job's message, which a worker took from the queue while it stopped
+    settings = Settings(redis_url=redis_server.url, namespace="put-back")
+    with build_app(settings) as app, redis.Redis.from_url(redis_server.url) as client:
+        message = dial_message(app).replace("@TAG@", "1").replace("@ID@", JOB)
+        with Connection(redis_server.url, transport_options=app.conf.broker_transport_options) as connection:
+            channel = connection.channel()
+            # when: it is delivered to a queue that nobody consumes any more
+            connection.transport._deliver(json.loads(message), settings.queue)
+            channel.close()
+        # then: the next worker's gate lets it in
+        left = client.lrange(settings.queue, 0, -1)
+        client.delete(settings.queue)
+    assert [job_id_in(found) for found in left] == [JOB]
