@@ -48,6 +48,7 @@ SECONDS = click.FloatRange(min=0)
 @click.option("--username", default="api", show_default=True, help="API user.")
 @click.option("--password", default="simulator", show_default=True, help="API password, in clear.")
 @click.option("--password-env", metavar="NAME", help="Environment variable that holds the password.")
+@click.option("--password-file", type=click.Path(path_type=Path, dir_okay=False), help="File that holds it.")
 @click.option("--extensions", type=EXTENSIONS, default="1000-1049", show_default=True, help="Known ones.")
 @click.option("--busy", type=EXTENSIONS, default="", help="Extensions that are always busy.")
 @click.option("--offline", type=EXTENSIONS, default="", help="Extensions whose phone is not registered.")
@@ -76,6 +77,7 @@ def command(
     username: str,
     password: str,
     password_env: str | None,
+    password_file: Path | None,
     extensions: tuple[str, ...],
     busy: tuple[str, ...],
     offline: tuple[str, ...],
@@ -109,7 +111,7 @@ def command(
         host=host,
         port=port,
         username=username,
-        password=_password(password, password_env),
+        password=_password(password, password_env, password_file),
         extensions=extensions,
         busy=busy,
         offline=offline,
@@ -187,12 +189,24 @@ def _check_known(option: str, named: tuple[str, ...], extensions: tuple[str, ...
         raise click.UsageError(f"{option}: {strangers[0]} is not one of --extensions; add it there too")
 
 
-def _password(password: str, password_env: str | None) -> str:
+def _password(password: str, password_env: str | None, password_file: Path | None) -> str:
+    if password_file is not None:
+        return _password_in(password_file)
     if password_env is None:
         return password
     if not os.environ.get(password_env):
         raise click.UsageError(f"--password-env: the variable {password_env} is not set or is empty")
     return os.environ[password_env]
+
+
+def _password_in(file: Path) -> str:
+    try:
+        password = file.read_text(encoding="utf-8").strip()
+    except OSError as exc:
+        raise click.UsageError(f"--password-file: {file} cannot be read ({exc.strerror})") from exc
+    if not password:
+        raise click.UsageError(f"--password-file: {file} is empty; give a file that holds the password")
+    return password
 
 
 def _faults(path: Path | None) -> tuple[FaultRule, ...]:

@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from tornado.httpserver import HTTPServer
@@ -15,7 +15,6 @@ from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from ops.pbx_simulator.certificate import Certificate, keep_certificate
 from ops.pbx_simulator.control import CONTROL_ROUTES
 from ops.pbx_simulator.events import EventPusher, EventWording
 from ops.pbx_simulator.faults import FaultBook
@@ -27,6 +26,11 @@ from ops.pbx_simulator.resources import DIAL
 from ops.pbx_simulator.sessions import Sessions
 from ops.pbx_simulator.switchboard import Switchboard
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ops.pbx_simulator.certificate import Certificate
+
 LOG = logging.getLogger(__name__)
 
 # Far above any request of this API, far below what could fill memory.
@@ -37,6 +41,13 @@ REOPEN_REST_S = 0.2
 
 class ListenError(Exception):
     """The simulator cannot listen where it was told to; the message says what to change."""
+
+
+def _certificate(folder: Path, host: str) -> Certificate:
+    # Over plain HTTP the simulator runs where `cryptography` is not installed, such as in the container image.
+    from ops.pbx_simulator.certificate import keep_certificate  # noqa: PLC0415
+
+    return keep_certificate(folder, host=host)
 
 
 class Simulator:
@@ -63,7 +74,7 @@ class Simulator:
         self.journal = Journal(options.journal)
         self.hits = Journal(options.hits) if options.hits else None
         self.certificate: Certificate | None = (
-            keep_certificate(options.cert_dir, host=options.host) if options.cert_dir else None
+            _certificate(options.cert_dir, options.host) if options.cert_dir else None
         )
         self.pbx = self._build_pbx()
         self.requests: Counter[str] = Counter()

@@ -211,6 +211,8 @@ def test_signal_stops_it_cleanly_even_with_a_hanging_request(start_pbx: StartPbx
         (["--busy", "7777"], "--busy: 7777 is not one of --extensions"),
         (["--port", "eighty"], "'eighty' is not a valid integer"),
         (["--password-env", "NOT_SET_ANYWHERE"], "--password-env: the variable NOT_SET_ANYWHERE is not set"),
+        (["--password-file", "/nowhere"], "--password-file: /nowhere cannot be read"),
+        (["--password-file", "/dev/null"], "--password-file: /dev/null is empty"),
     ],
 )
 def test_bad_arguments_get_one_sentence_and_exit_code_2(
