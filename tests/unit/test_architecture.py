@@ -31,6 +31,7 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
         "worker.logs",
         "worker.metrics",
         "worker.metrics.serving",
+        "worker.masking",
     )
     # The programs that bring results to CRMs stand on both sides.
     allowed_to = {
