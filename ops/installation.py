@@ -273,6 +273,12 @@ class Installation:
         return result
 
 
+def log_lines(log: Path) -> list[dict[str, Any]]:
+    """Return what a log in JSON says, a dict for each line; half a line at its end is left out."""
+    whole, _, _ = log.read_text(encoding="utf-8").rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
+
 @dataclass(frozen=True, slots=True)
 class ServedApi:
     """A process of `outdial api`, and where it listens."""

@@ -35,7 +35,7 @@ def result_calls(settings: Settings) -> ResultCalls:
 def main(config: str | None, *, name: str, concurrency: int, supervisor_pipe: int | None) -> None:
     """Bring results to endpoints, and to the CRMs of the sources."""
     try:
-        settings = begin(config, supervisor_pipe)
+        settings = begin(config, supervisor_pipe, process=name)
         raise SystemExit(run(settings, result_calls(settings), name=name, concurrency=concurrency))
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)

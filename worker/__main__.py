@@ -11,6 +11,8 @@ from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.webhooks.targets import anybody_listens
 
+log = structlog.get_logger()
+
 _MARKS = {"ok": "ok  ", "warning": "warn", "bad": "BAD "}
 
 
@@ -24,7 +26,7 @@ def main(context: click.Context, config: str | None) -> None:
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)
         raise SystemExit(2) from None
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, settings.log_format, process="supervisor")
     context.obj = (config, settings)
 
 
@@ -46,7 +48,7 @@ def worker(
     count = processes or settings.worker.processes
     slots = concurrency or settings.worker.concurrency
     grace_s = settings.worker.stop_grace_s
-    structlog.get_logger().info("starting", processes=count, concurrency=slots)
+    log.info("starting", processes=count, concurrency=slots)
     tellers = (settings.webhooks.processes, settings.webhooks.concurrency) if anybody_listens(settings) else (0, 0)
     port = settings.metrics.port if metrics_port is None else metrics_port
     with told_by_workers(settings, port) as environment:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import redis
 import structlog
+from structlog.contextvars import bind_contextvars
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_never
 
 from worker import breaker, metrics, redis_away, retries
@@ -26,6 +27,7 @@ from worker.errors import (
 )
 from worker.hopper import Back, Ended, Finished, Go, Hopper, NoToken, NotYours, Token, Wait
 from worker.jobs import DialResult, Doubt, JobState
+from worker.logs import about
 from worker.pbx import Directory
 from worker.retries import Again, RetryPolicy
 from worker.settings import Settings
@@ -101,7 +103,8 @@ class Dialing:
         is dialed. Raises nothing that belongs to the job: what came of it is in the hopper.
         """
         slot_until = time.monotonic() + 2 * self._settings.retry.slot_wait_s
-        self._rounds(self._round, job_id, slot_until)
+        with about(job_id=job_id):
+            self._rounds(self._round, job_id, slot_until)
 
     def _sleep(self, seconds: float) -> None:
         self.stopping.wait(seconds)
@@ -126,16 +129,16 @@ class Dialing:
                 case Ended():
                     self._tell_end(job_id)
                 case NotYours("gone"):
-                    log.warning("message_set_aside", job_id=job_id, reason="no such job")
+                    log.warning("message_set_aside", reason="no such job")
                     self._hopper.set_aside("message", "there is no job of this id (any more)", job_id=job_id)
                 case Back(pbx, reason):
                     metrics.job_parked(pbx, reason)
-                    log.debug("not_claimed", job_id=job_id, answer=reason)
+                    log.debug("not_claimed", answer=reason)
                 case NotYours(state):
-                    log.debug("not_claimed", job_id=job_id, answer=state)
+                    log.debug("not_claimed", answer=state)
         except redis.RedisError as error:
             # Whatever is held ends by itself: a released job goes back to its lane, a claim comes into doubt.
-            redis_away.tell(error, job_id=job_id)
+            redis_away.tell(error)
         return None
 
     def _slot_wait_s(self, slot_until: float) -> float:
@@ -144,6 +147,7 @@ class Dialing:
         return max(0.0, min(self._settings.retry.slot_wait_s, slot_until - time.monotonic()))
 
     def _attempt(self, attempt: "_Attempt", claim: Go) -> float | None:
+        bind_contextvars(pbx=claim.pbx)
         metrics.job_claimed(claim.pbx)
         self._outlet.started(attempt.job_id, claim, received_at=attempt.received_at)
         is_retry = claim.attempts > 1
@@ -190,8 +194,10 @@ class Dialing:
             is_safe = False
         if is_safe == self._replicas_missing:
             self._replicas_missing = not is_safe
-            tell = log.info if is_safe else log.warning
-            tell("replicas_back" if is_safe else "replicas_missing", job_id=attempt.job_id)
+            if is_safe:
+                log.info("replicas_back")
+            else:
+                log.warning("replicas_missing")
         if not is_safe:
             raise NotReplicated("replicas_missing", "fewer replicas than wait_replicas have the claim")
 
@@ -203,11 +209,10 @@ class Dialing:
         )
         self._outlet.let_go(attempt.job_id)
         if not kept:
-            log.error("claim_lost", job_id=attempt.job_id, outcome="not known")
+            log.error("claim_lost", outcome="not known")
             return
         metrics.job_doubted(claim.pbx)
-        tell = {"job_id": attempt.job_id, "pbx": claim.pbx, "errno": failure.errno, "attempt": claim.attempts}
-        log.warning("call_in_doubt", **tell)
+        log.warning("call_in_doubt", errno=failure.errno, attempt=claim.attempts)
         if kind is Doubt.LOST_REPLY:
             breaker.failed(self._hopper, claim.pbx, failure, by=attempt.job_id)
         self._doubted()
@@ -231,16 +236,9 @@ class Dialing:
         )
         if down:  # only now: should this process die, what is certain of the job is written
             breaker.failed(self._hopper, claim.pbx, failure, by=attempt.job_id)
-        log.info(
-            "call_put_off",
-            job_id=attempt.job_id,
-            pbx=claim.pbx,
-            errno=again.errno,
-            attempt=claim.attempts,
-            wait_s=round(again.delay_s, 3),
-        )
+        log.info("call_put_off", errno=again.errno, attempt=claim.attempts, wait_s=round(again.delay_s, 3))
         if parked is None:
-            log.error("claim_lost", job_id=attempt.job_id, outcome="not_placed")
+            log.error("claim_lost", outcome="not_placed")
             self._outlet.let_go(attempt.job_id)
             return None
         if parked.breaker_closed:
@@ -275,21 +273,19 @@ class Dialing:
             self._hopper.finish, attempt.job_id, attempt.nonce, state, claim, **facts
         )
         if finished is None:
-            log.error("claim_lost", job_id=attempt.job_id, outcome=state)
+            log.error("claim_lost", outcome=str(state))
             self._outlet.let_go(attempt.job_id)
             return
         if finished.breaker_closed:
             breaker.closed(claim.pbx)
         self._outlet.ended(finished.result)
-        log.info(
-            "call_ended", state=str(state), job_id=attempt.job_id, pbx=claim.pbx, attempt=claim.attempts, **facts
-        )
+        log.info("call_ended", state=str(state), attempt=claim.attempts, **facts)
 
     def _tell_end(self, job_id: str) -> None:
         result = self._hopper.result(job_id)
         if result is not None:
             self._outlet.ended(result)
-            log.info("call_ended", state=str(result.state), job_id=job_id, pbx=result.pbx)
+            log.info("call_ended", state=str(result.state), pbx=result.pbx)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -54,6 +55,8 @@ def work(app: Celery, *, name: str, concurrency: int) -> int:
         optimization="fair",
         quiet=True,
     )
+    # To the real stdout Celery says in plain text that it stops, amid lines of JSON where both go to one place.
+    sys.__stdout__ = None  # type: ignore[misc]  # it then says nothing; the log does
     worker.start()
     return int(worker.exitcode or 0)
 
@@ -92,12 +95,13 @@ def until_redis_is_there(step: Callable[[], object]) -> None:
             return redis_is.back()
 
 
-def begin(config: str | None, supervisor_pipe: int | None) -> Settings:
+def begin(config: str | None, supervisor_pipe: int | None, *, process: str = "") -> Settings:
     """
     Read the settings, set the log up, and watch the supervisor.
 
     Args:
         config: The settings file; None as in `Settings.load`.
+        process: This process's name, for its log lines.
         supervisor_pipe: Its reading end; the supervisor's death closes the other one.
 
     Raises:
@@ -106,7 +110,7 @@ def begin(config: str | None, supervisor_pipe: int | None) -> Settings:
     # Celery warns root of unpickling what strangers send; we take JSON alone.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     settings = Settings.load(config)
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, settings.log_format, process=process, takes_stderr=True)
     if supervisor_pipe is not None:
         threading.Thread(target=_stop_with_the_supervisor, args=(supervisor_pipe,), daemon=True).start()
     return settings

@@ -122,7 +122,7 @@ def main(
 ) -> None:
     """Run one worker process; started by `worker.supervisor`."""
     try:
-        settings = begin(config, supervisor_pipe)
+        settings = begin(config, supervisor_pipe, process=name)
         raise SystemExit(run(settings, name=name, concurrency=concurrency, incarnation=incarnation, buries=buries))
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)

@@ -21,6 +21,7 @@ from worker.errors import (
 from worker.evidence import Row, Sight, Verdict, decide, sight_of
 from worker.hopper import Doubted, Hopper, LookTurn, Token
 from worker.jobs import JobState
+from worker.logs import about
 from worker.pbx import Directory, OutboundCall, Sighting
 from worker.redis_away import AwayLog
 from worker.retries import Again, RetryPolicy
@@ -125,7 +126,8 @@ class Reconciler:
                 still.append((job, sight))
                 waits.append(max(self._shortest_s(turn.pbx), self._pause_s(job, took_s)))
             else:
-                self._carry_out(job, row, sight, call)
+                with about(job_id=job.id, pbx=job.pbx):
+                    self._carry_out(job, row, sight, call)
         # A turn holds a hundred jobs at most; where there are more, the next are looked after at once.
         next_s = min(waits, default=self._shortest_s(turn.pbx))
         if self._hopper.looked(turn.pbx, next_s=next_s, answered=isinstance(seen, Sighting), still=still):
@@ -220,13 +222,8 @@ class Reconciler:
 
     def _tell(self, job: Doubted, row: Row, state: str) -> None:
         metrics.doubt_resolved(job.pbx, row.verdict.name.lower())
-        tell = log.warning if state == JobState.UNKNOWN else log.info
-        tell(
-            "doubt_resolved",
-            state=str(state),
-            job_id=job.id,
-            pbx=job.pbx,
-            errno=job.errno,
-            reason=row.reason,
-            after_s=round(job.waited_s, 1),
-        )
+        after_s = round(job.waited_s, 1)
+        if state == JobState.UNKNOWN:
+            log.warning("doubt_resolved", state=str(state), errno=job.errno, reason=row.reason, after_s=after_s)
+        else:
+            log.info("doubt_resolved", state=str(state), errno=job.errno, reason=row.reason, after_s=after_s)

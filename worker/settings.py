@@ -358,6 +358,7 @@ class Settings(BaseSettings):
     default_pbx: str | None = None
     retain_s: Annotated[int, Field(ge=1)] = 7 * 86400
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = "auto"
     pbx: dict[Annotated[str, Field(pattern=PBX_NAME)], PbxSettings] = Field(default_factory=dict)
     retry: RetrySettings = RetrySettings()
     look: LookSettings = LookSettings()

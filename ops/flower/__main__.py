@@ -1,6 +1,7 @@
 """`outdial flower`: runs Flower on the broker the settings name."""
 
 import json
+import logging
 import os
 import secrets
 import signal
@@ -16,6 +17,7 @@ from tornado.options import Error, options, parse_command_line
 from ops.flower import pages
 from ops.flower.jobs import page_of
 from ops.flower.listening import MOST_WORKERS, UNSEEN_S, Listener
+from worker import logs
 from worker.app import build_app
 from worker.errors import ConfigurationError
 from worker.hopper import Hopper
@@ -124,6 +126,9 @@ def main(config: str | None, port: int | None, operate: bool, more: tuple[str, .
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)
         raise SystemExit(2) from None
+    logs.set_up(settings.log_level, settings.log_format, process="flower", libraries="info")
+    # A line for each page looked at, and none of them news; what is refused or breaks is told.
+    logging.getLogger("tornado.access").setLevel(logging.WARNING)
     _serve(build_app(settings), settings)
     # Threads of Celery's that wait for a Redis that is away would hold this process up; all is saved.
     os._exit(0)

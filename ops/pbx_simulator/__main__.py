@@ -16,6 +16,7 @@ import click
 from ops.pbx_simulator.faults import FaultRule, FaultRuleError, read_fault_file
 from ops.pbx_simulator.options import SimulatorOptions, parse_extensions
 from ops.pbx_simulator.server import ListenError, Simulator
+from worker.logs import set_up
 
 
 class ExtensionsParameter(click.ParamType[tuple[str, ...]]):
@@ -219,9 +220,7 @@ def _faults(path: Path | None) -> tuple[FaultRule, ...]:
 
 
 def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    set_up(level, process="simulator", libraries=level)
     # Tornado writes request lines, which carry tokens, into warnings; its errors do not.
     logging.getLogger("tornado").setLevel(logging.ERROR)
 

@@ -15,9 +15,9 @@ No password is asked for: listen on loopback.
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from tornado.web import RequestHandler
 
 from ops.pbx_simulator.codes import Refusal
@@ -28,7 +28,7 @@ from ops.pbx_simulator.switchboard import SETTABLE_STATUSES
 if TYPE_CHECKING:
     from ops.pbx_simulator.server import Simulator
 
-LOG = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 # An hour, as for fault delays: a longer wait is a typing error.
 LONGEST_DOWN_S: Final = 3600.0
@@ -47,7 +47,7 @@ class ControlHandler(RequestHandler):
     def log_exception(self, typ: object, value: object, tb: object) -> None:
         """Log a failure without the request: fault rules may hold numbers."""
         if not isinstance(value, BadControlRequest):
-            LOG.error("control_failed error=%s", type(value).__name__)
+            log.error("control_failed", error=type(value).__name__)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer 400 and the sentence for a bad request."""
@@ -88,7 +88,7 @@ class FaultsHandler(ControlHandler):
         except FaultRuleError as exc:
             raise BadControlRequest(str(exc)) from exc
         self.simulator.faults.add(rule)
-        LOG.info("fault_added kind=%s resource=%s", rule.kind, rule.resource)
+        log.info("fault_added", kind=rule.kind, resource=rule.resource)
         self.get()
 
     def delete(self) -> None:

@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
+import structlog
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from ops.pbx_simulator.switchboard import BUSY, UNAVAILABLE, Call, CallState, ExtensionChanged
 
-LOG = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 SERIAL_NUMBER: Final = "369351034049"
 TRUNK: Final = "sip-simulated"
@@ -185,7 +185,7 @@ class EventPusher:
                 return True
             if rest_s is not None:
                 await asyncio.sleep(rest_s)
-        LOG.info("event_given_up tries=%d", len(RESTS_BETWEEN_TRIES_S) + 1)
+        log.info("event_given_up", tries=len(RESTS_BETWEEN_TRIES_S) + 1)
         return False
 
     async def _is_accepted(self, client: AsyncHTTPClient, body: bytes) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+import structlog
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ops.pbx_simulator.certificate import Certificate
 
-LOG = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 # Far above any request of this API, far below what could fill memory.
 LARGEST_BODY_BYTES = 256 * 1024
@@ -129,15 +129,17 @@ class Simulator:
         """Let *request* take effect and return the body of its reply."""
         body = self.pbx.answer(request)
         outcome = body.get("errno", "Success")
-        level = logging.DEBUG if outcome == "Success" else logging.INFO
-        LOG.log(level, "answered resource=%s outcome=%s", request.resource, outcome)
+        if outcome == "Success":
+            log.debug("answered", resource=request.resource, outcome=outcome)
+        else:
+            log.info("answered", resource=request.resource, outcome=outcome)
         self._wake_when_due()
         return body
 
     def forget_tokens(self) -> int:
         """Forget all tokens and return how many were alive."""
         alive = self.pbx.sessions.forget_all()
-        LOG.info("tokens_forgotten count=%d", alive)
+        log.info("tokens_forgotten", count=alive)
         return alive
 
     def restart(self, *, down_s: float, spare: IOStream | None = None) -> None:
@@ -152,7 +154,7 @@ class Simulator:
         """
         if self._server is None:
             return
-        LOG.info("restart down_s=%g", down_s)
+        log.info("restarting", down_s=down_s)
         self.restarts += 1
         self.pbx.sessions.forget_all()
         self.pbx.switchboard.drop_calls()
@@ -237,10 +239,10 @@ class Simulator:
             try:
                 self.open()
             except ListenError as exc:
-                LOG.warning("restart_waits reason=%s", exc)
+                log.warning("restart_waits", reason=str(exc))
                 await asyncio.sleep(REOPEN_REST_S)
             else:
-                LOG.info("restarted")
+                log.info("restarted")
                 return
 
 
@@ -291,7 +293,7 @@ class ApiHandler(RequestHandler):
 
     def log_exception(self, typ: object, value: object, tb: object) -> None:
         """Log a failure of the simulator itself without the address, which carries the token."""
-        LOG.error("request_failed error=%s", type(value).__name__)
+        log.error("request_failed", error=type(value).__name__)
 
     async def _serve(self, request: ApiRequest) -> None:
         simulator = self.simulator
@@ -304,7 +306,7 @@ class ApiHandler(RequestHandler):
                 await asyncio.sleep(simulator.roll() * simulator.options.answer_s)
             finish_json(self, body)
             return
-        LOG.info("fault kind=%s resource=%s", rule.kind, request.resource)
+        log.info("fault_played", kind=rule.kind, resource=request.resource)
         if simulator.hits is not None:
             hit = Hit(time.time(), rule.kind, request.resource, extid=request.extid, outto=request.outto)
             simulator.hits.write(hit)

@@ -58,16 +58,18 @@ class Logbook:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         caller = scope.get("state", {}).get("caller")
+        said = {
+            "method": scope["method"],
+            "route": _route_of(scope),
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+            "key": caller.admission.key.name if caller else "",
+        }
         # What went well is told by jobs and metrics; a line for each would cost a tenth of the request.
-        tell = log.debug if status < _WENT_WRONG else log.info
-        tell(
-            "request",
-            method=scope["method"],
-            route=_route_of(scope),
-            status=status,
-            ms=round(seconds * 1000, 1),
-            key=caller.admission.key.name if caller else "",
-        )
+        if status < _WENT_WRONG:
+            log.debug("request", **said)
+        else:
+            log.info("request", **said)
 
 
 def _route_of(scope: Scope) -> str:

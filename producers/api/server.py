@@ -65,7 +65,7 @@ def run(
     """
     dialer = Dialer.from_config(config, actor="api")
     dialer.hopper.client.connection_pool.connection_kwargs["socket_timeout"] = _REPLY_WITHIN_S
-    set_up(dialer.settings.log_level)
+    set_up(dialer.settings.log_level, dialer.settings.log_format, process="api")
     asked = {"address": address, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}
     settings = dialer.settings.api.model_copy(
         update={name: value for name, value in asked.items() if value is not None}

@@ -12,7 +12,7 @@ import redis
 
 from ops.children import children_of
 from ops.embedded_redis import EmbeddedRedis, free_port
-from ops.installation import Installation, eventually, installation
+from ops.installation import Installation, eventually, installation, log_lines
 from ops.tcp_proxy import TcpProxy
 from tests.acceptance.test_deaths import OPTIONS, QUICK, put, states
 from worker.app import build_app, dial_message
@@ -218,7 +218,8 @@ def until_the_consumer_reads(site: Installation) -> None:
 
 
 def told(site: Installation, event: str, thread: str) -> bool:
-    return any(f"event={event} thread={thread}" in line for line in site.worker_log.read_text().splitlines())
+    wanted = {"event": event, "thread": thread}
+    return any(wanted.items() <= line.items() for line in log_lines(site.worker_log))
 
 
 def test_a_half_open_connection_deafens_nobody(site: Installation) -> None:

@@ -14,7 +14,7 @@ import redis
 
 from ops.children import children_of
 from ops.embedded_redis import EmbeddedRedis, free_port
-from ops.installation import Installation, eventually, installation
+from ops.installation import Installation, eventually, installation, log_lines
 from ops.pbx_simulator import rung_twice
 from tests.acceptance.test_deaths import OPTIONS, QUICK, put, states
 from worker.jobs import JobState
@@ -63,7 +63,7 @@ class Load:
         ended = states(self.site, self.jobs)
         assert ended[JobState.UNKNOWN] <= unknown, ended
         assert sum(ended[state] for state in (JobState.PLACED, JobState.UNKNOWN)) == len(self.jobs)
-        assert self.site.worker_log.read_text().count("event=worker_died") <= deaths
+        assert sum(line["event"] == "worker_died" for line in log_lines(self.site.worker_log)) <= deaths
         eventually(lambda: not self.site.hopper.client.exists(f"{self.site.namespace}:outbox"))
 
 

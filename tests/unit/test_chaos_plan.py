@@ -74,7 +74,7 @@ def test_orders_are_of_all_sorts() -> None:
 def test_leaks_are_found_and_not_repeated(tmp_path: Path) -> None:
     log = tmp_path / "crew-a.log"
     clean = tmp_path / "crew-b.log"
-    log.write_text("event=x outto=0205550100\nPOST /api?token=abc\n")
-    clean.write_text("event=x url=/api?token=***\n")
+    log.write_text('{"event":"x","outto":"0205550100"}\nPOST /api?token=abc\n')
+    clean.write_text('{"event":"x","url":"/api?token=***"}\n')
     leaks = leaks_in([log, clean], {"0205550100": "a dialed number", "hush": "a password"})
     assert leaks == ["crew-a.log shows a dialed number", "crew-a.log shows a token in an address"]

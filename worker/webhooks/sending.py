@@ -14,6 +14,7 @@ import structlog
 from worker import metrics
 from worker.hopper import Attempt, Ending, Hopper, Patience
 from worker.jobs import DialResult
+from worker.logs import about
 from worker.redis_away import AwayLog, is_away, tell
 from worker.settings import Settings
 from worker.webhooks.calls import Call
@@ -71,13 +72,15 @@ class Sender:
 
         A process that dies here leaves a lease that ends, and then another attempt.
         """
-        try:
-            attempt = self._take(delivery_id)
-        except redis.RedisError as error:
-            tell(error, thread="sender")
-            return
-        if attempt is not None:
-            self._say(attempt, self._safely_ended(attempt))
+        job_id, _, rest = delivery_id.partition("_")
+        with about(job_id=job_id, delivery=delivery_id, endpoint=rest.partition("_")[2]):
+            try:
+                attempt = self._take(delivery_id)
+            except redis.RedisError as error:
+                tell(error, thread="sender")
+                return
+            if attempt is not None:
+                self._say(attempt, self._safely_ended(attempt))
 
     def put_back(self, delivery_id: str) -> None:
         """Give back a delivery that was handed out, and that this process never began."""
@@ -94,7 +97,7 @@ class Sender:
             return self._ending_of(attempt)
         except Exception as error:  # noqa: BLE001
             # Not to be attempted for ever, each time a lease ends: our own slips follow the schedule too.
-            log.error("attempt_broke", delivery=attempt.id, error=type(error).__name__)
+            log.error("attempt_broke", error=type(error).__name__)
             failed = self._judged(NoReply(f"the attempt broke ({type(error).__name__})"), attempt)
             return replace(failed, blames=False)
 
@@ -139,7 +142,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001
             # An adapter's slip, or metadata it cannot use: the same again would fail the same way. Its text may
             # quote them.
-            log.error("result_call_failed", delivery=attempt.id, error=type(error).__name__)
+            log.error("result_call_failed", error=type(error).__name__)
             return _NoCall(Ending("dead", error=f"its call could not be made ({type(error).__name__})"))
         return _NoCall(Ending("nothing")) if call is None else call
 
@@ -173,13 +176,12 @@ def patience_of(settings: Settings) -> Patience:
 
 
 def _log(attempt: Attempt, ending: Ending, word: str, *, disabled: bool) -> None:
-    told = log.bind(delivery=attempt.id, attempts=attempt.attempts)
     match word:
         case "delivered":
-            told.debug("result_told")
+            log.debug("result_told", attempts=attempt.attempts)
         case "again":
-            told.warning("result_not_told", error=ending.error)
+            log.warning("result_not_told", attempts=attempt.attempts, error=ending.error)
         case "dead":
-            told.error("result_given_up", error=ending.error)
+            log.error("result_given_up", attempts=attempt.attempts, error=ending.error)
     if disabled:
-        log.error("endpoint_disabled", endpoint=attempt.target, error=ending.error)
+        log.error("endpoint_disabled", error=ending.error)
