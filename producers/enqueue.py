@@ -15,6 +15,7 @@ import redis
 from producers.actor import login_name
 from producers.masking import masked
 from producers.numbers import NumberRefused, dialable
+from worker import tracing
 from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
 from worker.hopper import Hopper, Order, Receipt
 from worker.jobs import DialJob, DialResult, JobState, digits_given_as_int
@@ -252,9 +253,9 @@ class Dialer:
     def _checked(self, row: Row, origin: str) -> Order | InputRefused:
         try:
             if isinstance(row, DialJob):
-                return Order(self._with_number(self._with_pbx(row)), origin)
+                return Order(self._with_number(self._with_pbx(row)), origin, trace=tracing.own())
             if isinstance(row, Mapping):
-                return Order(self.job_for(row), origin)
+                return Order(self.job_for(row), origin, trace=tracing.own())
         except InputRefused as refused:
             return refused
         if isinstance(row, Order | InputRefused):

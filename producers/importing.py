@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Literal
 
 from producers.enqueue import Dialer, Refusal, Ticket
 from producers.sources import NumberedRow, Source, csv_file, ndjson_file
+from worker import tracing
 from worker.errors import InputRefused
 from worker.hopper import Order
 from worker.jobs import DialJob
@@ -146,7 +147,7 @@ class _Reader:
         if self._allowed and chosen not in self._allowed:
             return InputRefused([f"pbx: {chosen!r} is not yours to use; choose of {', '.join(self._allowed)}"])
         key = job.key or (self._keys.key_for(job) if self._keys else None)
-        return Order(job.model_copy(update={"pbx": chosen, "key": key}), self._origin)
+        return Order(job.model_copy(update={"pbx": chosen, "key": key}), self._origin, trace=tracing.own())
 
 
 def open_source(path: str, file_format: FileFormat | None) -> tuple[io.TextIOWrapper, FileFormat, int | None]:

@@ -12,7 +12,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_never
 
-from worker import breaker, metrics, redis_away, retries
+from worker import breaker, metrics, redis_away, retries, tracing
 from worker.errors import (
     AttemptFailed,
     NotConfigured,
@@ -31,6 +31,7 @@ from worker.logs import about
 from worker.pbx import Directory
 from worker.retries import Again, RetryPolicy
 from worker.settings import Settings
+from worker.tracing.attempts import attempt_span
 
 log = structlog.get_logger()
 
@@ -121,7 +122,8 @@ class Dialing:
             )
             match claim:
                 case Go():
-                    return self._attempt(attempt, claim)
+                    with attempt_span(job_id, claim, asked_at=attempt.received_at) as attempt.span:
+                        return self._attempt(attempt, claim)
                 case Wait(seconds):
                     return seconds
                 case NoToken(pbx):
@@ -204,9 +206,11 @@ class Dialing:
     def _doubt(self, attempt: "_Attempt", claim: Go, failure: OutcomeUnknown) -> None:
         """The phone may ring: the slot is free for others, and the PBX is looked at (see `worker.reconciler`)."""
         kind = Doubt.SAID_FAILED if isinstance(failure, PbxSaidFailed) else Doubt.LOST_REPLY
-        kept = retries.until_redis_answers(
-            self._hopper.doubt, attempt.job_id, attempt.nonce, kind, errno=failure.errno, error=failure.error
-        )
+        attempt.note("in doubt", failure.errno)
+        with tracing.span("doubt"):
+            kept = retries.until_redis_answers(
+                self._hopper.doubt, attempt.job_id, attempt.nonce, kind, errno=failure.errno, error=failure.error
+            )
         self._outlet.let_go(attempt.job_id)
         if not kept:
             log.error("claim_lost", outcome="not known")
@@ -222,18 +226,20 @@ class Dialing:
         refused = isinstance(failure, TokenRefused)
         stays = not down and not isinstance(failure, NotConfigured) and not self.stopping.is_set()
         in_slot = stays and again.delay_s <= self._settings.retry.slot_wait_s
-        parked = retries.until_redis_answers(
-            self._hopper.park,
-            attempt.job_id,
-            attempt.nonce,
-            delay_s=again.delay_s,
-            free=again.free,
-            in_slot=in_slot,
-            rest_s=again.rest_s,
-            errno=again.errno,
-            error=again.error,
-            answered=_was_answered(failure),
-        )
+        attempt.note("not placed", again.errno)
+        with tracing.span("park", {"outdial.wait_s": again.delay_s}):
+            parked = retries.until_redis_answers(
+                self._hopper.park,
+                attempt.job_id,
+                attempt.nonce,
+                delay_s=again.delay_s,
+                free=again.free,
+                in_slot=in_slot,
+                rest_s=again.rest_s,
+                errno=again.errno,
+                error=again.error,
+                answered=_was_answered(failure),
+            )
         if down:  # only now: should this process die, what is certain of the job is written
             breaker.failed(self._hopper, claim.pbx, failure, by=attempt.job_id)
         log.info("call_put_off", errno=again.errno, attempt=claim.attempts, wait_s=round(again.delay_s, 3))
@@ -269,9 +275,11 @@ class Dialing:
         return None
 
     def _finish(self, attempt: "_Attempt", claim: Go, state: JobState, **facts: str) -> None:
-        finished: Finished | None = retries.until_redis_answers(
-            self._hopper.finish, attempt.job_id, attempt.nonce, state, claim, **facts
-        )
+        attempt.note("placed" if state is JobState.PLACED else "not placed", facts.get("errno"))
+        with tracing.span("finish", {"outdial.state": str(state)}):
+            finished: Finished | None = retries.until_redis_answers(
+                self._hopper.finish, attempt.job_id, attempt.nonce, state, claim, **facts
+            )
         if finished is None:
             log.error("claim_lost", outcome=str(state))
             self._outlet.let_go(attempt.job_id)
@@ -309,13 +317,20 @@ def _was_answered(failure: NotPlaced) -> bool:
 class _Attempt:
     """One claim of one job: its nonce, and when it began."""
 
-    __slots__ = ("_begun", "job_id", "nonce", "received_at")
+    __slots__ = ("_begun", "job_id", "nonce", "received_at", "span")
 
     def __init__(self, job_id: str) -> None:
+        self.span: tracing.Span | None = None
         self.job_id = job_id
         self.nonce = uuid.uuid4().hex
         self.received_at = time.time()
         self._begun = time.monotonic()
+
+    def note(self, outcome: str, errno: str | None) -> None:
+        """Tell the trace what it came to."""
+        if self.span is not None:
+            said = {"outdial.outcome": outcome} | ({"outdial.errno": errno} if errno else {})
+            self.span.note(said, failed=bool(errno))
 
     @property
     def age_s(self) -> float:

@@ -14,7 +14,7 @@ from celery import Celery, bootsteps
 from celery.platforms import SecurityWarning
 from redis.exceptions import NoPermissionError
 
-from worker import logs
+from worker import logs, tracing
 from worker.errors import ConfigurationError
 from worker.health import redis_problem
 from worker.hopper import Hopper
@@ -57,7 +57,10 @@ def work(app: Celery, *, name: str, concurrency: int) -> int:
     )
     # To the real stdout Celery says in plain text that it stops, amid lines of JSON where both go to one place.
     sys.__stdout__ = None  # type: ignore[misc]  # it then says nothing; the log does
-    worker.start()
+    try:
+        worker.start()
+    finally:
+        tracing.shut_down()
     return int(worker.exitcode or 0)
 
 
@@ -97,7 +100,7 @@ def until_redis_is_there(step: Callable[[], object]) -> None:
 
 def begin(config: str | None, supervisor_pipe: int | None, *, process: str = "") -> Settings:
     """
-    Read the settings, set the log up, and watch the supervisor.
+    Read the settings, set log and traces up, and watch the supervisor.
 
     Args:
         config: The settings file; None as in `Settings.load`.
@@ -111,6 +114,7 @@ def begin(config: str | None, supervisor_pipe: int | None, *, process: str = "")
     warnings.filterwarnings("ignore", category=SecurityWarning)
     settings = Settings.load(config)
     logs.set_up(settings.log_level, settings.log_format, process=process, takes_stderr=True)
+    tracing.set_up(settings.tracing, process=process)
     if supervisor_pipe is not None:
         threading.Thread(target=_stop_with_the_supervisor, args=(supervisor_pipe,), daemon=True).start()
     return settings

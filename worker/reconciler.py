@@ -26,6 +26,7 @@ from worker.pbx import Directory, OutboundCall, Sighting
 from worker.redis_away import AwayLog
 from worker.retries import Again, RetryPolicy
 from worker.settings import LookSettings, Settings
+from worker.tracing.attempts import doubt_span
 
 log = structlog.get_logger()
 
@@ -126,7 +127,7 @@ class Reconciler:
                 still.append((job, sight))
                 waits.append(max(self._shortest_s(turn.pbx), self._pause_s(job, took_s)))
             else:
-                with about(job_id=job.id, pbx=job.pbx):
+                with about(job_id=job.id, pbx=job.pbx), doubt_span(job, row.verdict.name.lower(), row.reason):
                     self._carry_out(job, row, sight, call)
         # A turn holds a hundred jobs at most; where there are more, the next are looked after at once.
         next_s = min(waits, default=self._shortest_s(turn.pbx))

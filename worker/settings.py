@@ -311,6 +311,19 @@ class MetricsSettings(_Part):
         return self
 
 
+class TracingSettings(_Part):
+    """
+    Where traces of jobs are sent: an OTLP collector, by HTTP; without `endpoint` nothing is traced.
+
+    `sample_ratio` is the share of jobs that are traced, from 0 to 1; a caller that sends a `traceparent` gets no
+    more than that. `service_name` is what the collector shows.
+    """
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^?#@\s]+$")] | None = None
+    service_name: Annotated[str, Field(min_length=1, max_length=100)] = "outdial"
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1
+
+
 class TimeLimits(_Part):
     """
     The order that keeps a call from ringing twice.
@@ -369,6 +382,7 @@ class Settings(BaseSettings):
     flower: FlowerSettings = FlowerSettings()
     api: ApiSettings = ApiSettings()
     metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     # CRM hooks, as written but for their secrets, which are resolved; `producers.crm` knows their kinds.
     source: dict[Annotated[str, Field(pattern=PBX_NAME)], dict[str, Any]] = Field(default_factory=dict, repr=False)
     webhook: dict[Annotated[str, Field(pattern=PBX_NAME)], EndpointSettings] = Field(default_factory=dict)

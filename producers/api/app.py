@@ -20,6 +20,7 @@ from producers.api.logbook import Logbook
 from producers.api.methods import Heads
 from producers.api.page import OPEN_PATHS, PageRoutes
 from producers.api.pbxs import PbxRoutes
+from producers.api.traces import Traces
 from producers.crm import Adapter
 from producers.enqueue import Dialer
 from worker.errors import InputRefused, ServiceUnreachable
@@ -72,6 +73,7 @@ def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
     app.add_exception_handler(405, problems.not_allowed)
     app.openapi = lambda: description.describe(app, list(dialer.settings.pbx))  # type: ignore[method-assign]  # FastAPI's own way
     app.add_middleware(Guard, admit=intake.admit, is_open=_is_open)
+    app.add_middleware(Traces)
     app.add_middleware(Logbook)
     app.add_middleware(Heads)
     return app

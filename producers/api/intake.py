@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -95,7 +96,9 @@ class Intake:
         return await self._run(self._batches, partial(step, *args, **kwargs))
 
     async def _run(self, threads: ThreadPoolExecutor, step: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(threads, self._reaching_redis, step)
+        # In the request's context: jobs handed in there belong to its trace.
+        in_context = partial(copy_context().run, self._reaching_redis, step)
+        return await asyncio.get_running_loop().run_in_executor(threads, in_context)
 
     def _reaching_redis(self, step: Callable[[], T]) -> T:
         with self.dialer.reaching_redis():

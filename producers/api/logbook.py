@@ -60,7 +60,7 @@ class Logbook:
         caller = scope.get("state", {}).get("caller")
         said = {
             "method": scope["method"],
-            "route": _route_of(scope),
+            "route": route_of(scope),
             "status": status,
             "ms": round(seconds * 1000, 1),
             "key": caller.admission.key.name if caller else "",
@@ -72,7 +72,8 @@ class Logbook:
             log.info("request", **said)
 
 
-def _route_of(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
+    """Return the template of the route that took a request, `none` if none did."""
     if "shown_path" in scope:
         return str(scope["shown_path"])
     return _template_of(scope)

@@ -21,6 +21,7 @@ from producers.api.patience import Patience
 from producers.crm import Adapter
 from producers.crm.registry import adapters
 from producers.enqueue import Dialer
+from worker import tracing
 from worker.errors import ConfigurationError, ServiceUnreachable
 from worker.logs import set_up
 from worker.metrics.serving import told_by_intake
@@ -76,8 +77,12 @@ def run(
     sys.setswitchinterval(0.0005)
     connection = within(Patience(connections=min(_CONNECTIONS, most - _OTHER_FILES)))
     told_at = dialer.settings.metrics.api_port if metrics_port is None else metrics_port
-    with told_by_intake(dialer.settings, told_at):
-        Server(app, settings, let_go=app.state.intake.stop, connection=connection).run()
+    tracing.set_up(dialer.settings.tracing, process="api")
+    try:
+        with told_by_intake(dialer.settings, told_at):
+            Server(app, settings, let_go=app.state.intake.stop, connection=connection).run()
+    finally:
+        tracing.shut_down()
 
 
 def _sources(dialer: Dialer) -> dict[str, Adapter]:

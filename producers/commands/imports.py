@@ -12,7 +12,7 @@ from typing import TextIO, cast
 
 import click
 
-from producers.commands.door import with_dialer
+from producers.commands.door import traced, with_dialer
 from producers.enqueue import Dialer, Refusal
 from producers.importing import SOURCES, FileFormat, RowKeys, Tally, import_rows, open_source
 from producers.showing import progress_bar
@@ -51,7 +51,7 @@ def import_command(
     if pbx is not None:
         dialer.pbx_for(pbx)
     tally = Tally()
-    with ExitStack() as open_things:
+    with traced(dialer.settings), ExitStack() as open_things:
         text, source, size = _opened(open_things, file, file_format)
         report = open_things.enter_context(_rejections(rejects, beside=file))
         show = open_things.enter_context(progress_bar(size))

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from producers.commands.door import with_dialer
+from producers.commands.door import traced, with_dialer
 from producers.commands.values import ENTRY, SECONDS, SINCE, Since
 from producers.enqueue import Dialer, Ticket
 from producers.ids import known_form, no_such_job
 from producers.showing import result_csv, result_ndjson, result_table
+from worker import tracing
 from worker.errors import InputRefused
 from worker.jobs import DialResult, JobState
 
@@ -52,13 +53,15 @@ def enqueue_command(
     given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     given["autoanswer"] = autoanswer
     given["metadata"] = _metadata(entries)
-    ticket = dialer.enqueue(expires_in_s=expires_in, **given)
-    if not ticket.is_new:
-        click.echo(f"There was this job already, and it is {ticket.state}.", err=True)
-    if wait_s is None:
-        _show_ticket(ticket, as_json=as_json)
-    else:
-        _show_end(ticket, wait_s, as_json=as_json)
+    with traced(dialer.settings):
+        with tracing.begin("enqueue", kind="producer"):
+            ticket = dialer.enqueue(expires_in_s=expires_in, **given)
+        if not ticket.is_new:
+            click.echo(f"There was this job already, and it is {ticket.state}.", err=True)
+        if wait_s is None:
+            _show_ticket(ticket, as_json=as_json)
+        else:
+            _show_end(ticket, wait_s, as_json=as_json)
 
 
 def _metadata(entries: tuple[tuple[str, str], ...]) -> dict[str, str]:

@@ -25,7 +25,7 @@ class Go:
     A claim: ring now.
 
     `age_s` counts from when the job could first go. `token` is the PBX's shared token and `generation` counts its
-    logins. `attempts` includes this one.
+    logins. `attempts` includes this one. `trace` is a traceparent, or empty (see `worker.tracing`).
     """
 
     pbx: str
@@ -36,6 +36,7 @@ class Go:
     age_s: float
     token: str
     generation: int
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Doubted:
     age_s: float
     errno: str
     error: str
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,9 @@ class Attempts(Looking):
         )
         match word:
             case "go":
-                pbx, extid, outto, autoanswer, attempts, age_s, token, generation = rest
-                return Go(pbx, extid, outto, autoanswer, int(attempts), float(age_s), token, int(generation))
+                pbx, extid, outto, autoanswer, attempts, age_s, token, generation, trace = rest
+                counts = (int(attempts), float(age_s))
+                return Go(pbx, extid, outto, autoanswer, *counts, token, int(generation), trace)
             case "wait":
                 return Wait(float(rest[0]))
             case "login":

@@ -30,7 +30,8 @@ class Attempt:
     A delivery that the caller is to attempt now.
 
     `target` is the name of an endpoint, or `source:NAME`; `result` is JSON of a `DialResult` as it was at the
-    `seq`th end of the job that was announced; `attempts` includes this one; `age_s` counts from the first.
+    `seq`th end of the job that was announced; `attempts` includes this one; `age_s` counts from the first; `trace`
+    is the job's, or empty.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Attempt:
     result: str = field(repr=False)
     attempts: int
     age_s: float
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +227,8 @@ class Deliveries(Looking):
         word, *rest = self._scripts.run("take_delivery", delivery_id, nonce, lease_s, extra_keys=(queue,))
         if word != "go":
             return None
-        target, job_id, seq, result, attempts, age_s = rest
-        return Attempt(delivery_id, nonce, target, job_id, int(seq), result, int(attempts), float(age_s))
+        target, job_id, seq, result, attempts, age_s, trace = rest
+        return Attempt(delivery_id, nonce, target, job_id, int(seq), result, int(attempts), float(age_s), trace)
 
     def attempted(
         self, delivery_id: str, nonce: str, ending: Ending, *, patience: Patience, keeping: Keeping

@@ -38,7 +38,7 @@ class Doubts(Looking):
             seconds = float(rest[0])
             return seconds if seconds >= 0 else None
         pbx, unasked, token, generation, ahead_s, now, *flat = rest
-        jobs = tuple(_doubted(pbx, float(now), flat[i : i + 14]) for i in range(0, len(flat), 14))
+        jobs = tuple(_doubted(pbx, float(now), flat[i : i + 15]) for i in range(0, len(flat), 15))
         return LookTurn(
             pbx,
             ask=unasked != "1",
@@ -73,7 +73,7 @@ class Doubts(Looking):
 
 def _doubted(pbx: str, now: float, row: Sequence[str]) -> Doubted:
     job_id, nonce, extid, outto, doubt, on_unknown, claimed_at, doubted_at, engaged, quiet_since, *rest = row
-    attempts, age_s, errno, error = rest
+    attempts, age_s, errno, error, trace = rest
     return Doubted(
         id=job_id,
         nonce=nonce,
@@ -90,4 +90,5 @@ def _doubted(pbx: str, now: float, row: Sequence[str]) -> Doubted:
         age_s=float(age_s),
         errno=errno,
         error=error,
+        trace=trace,
     )

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from worker import tracing
 from worker.errors import InputRefused, KeyConflict, RequestConflict
 from worker.hopper.answers import Receipt
 from worker.jobs import DialJob, JobState, RefusedJob
@@ -39,6 +40,7 @@ class Order:
         expires_in_s: The job expires so long from now; `expires_at` of the job goes before.
         relative: Fields computed from the present time, which may differ when a key comes again.
         lenient: A key that comes again with other contents is the same job all the same.
+        trace: What the job's spans belong to; that of the work under way if there is one.
     """
 
     job: DialJob | RefusedJob
@@ -47,6 +49,7 @@ class Order:
     expires_in_s: float | None = None
     relative: frozenset[str] = frozenset()
     lenient: bool = False
+    trace: str = field(default_factory=tracing.current, compare=False)
 
 
 Batch = Sequence[tuple[str, Order]]
@@ -99,6 +102,8 @@ def _row(job_id: str, order: Order, retain_s: int) -> list[Any]:
         row = [job_id, job.fingerprint(without=order.relative) if compared else "", _fields(job)]
     if order.origin:
         row[2] += ["origin", order.origin]
+    if order.trace:
+        row[2] += ["trace", order.trace]
     return [*row, options] if options else row
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -30,6 +30,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from worker import tracing
 from worker.errors import AttemptFailed, NeverTry, OutcomeUnknown, PbxDown, TooLate, TryLater
 from worker.settings import PbxSettings
 
@@ -157,6 +158,9 @@ class Transport:
     def __init__(self, settings: PbxSettings) -> None:
         self._timeout = (settings.connect_timeout_s, settings.read_timeout_s)
         self._root = settings.base_url.rstrip("/")
+        # What a trace shows of the address: the token stands behind it.
+        place = urlsplit(self._root)
+        self._place = {"http.request.method": "POST", "server.address": place.hostname or ""}
         pinned = settings.tls_fingerprint
         self._verify: bool | str = settings.tls_verify and not pinned
         if settings.ca_file:
@@ -192,6 +196,12 @@ class Transport:
             TryLater: HTTP 429.
             OutcomeUnknown: The request was sent and no readable reply came.
         """
+        with tracing.span(f"POST {path}", self._place | {"url.path": f"/api/{path}"}, kind="client"):
+            return self._watched(path, body, token, begin_within_s)
+
+    def _watched(
+        self, path: str, body: dict[str, str] | None, token: str, begin_within_s: float
+    ) -> dict[str, Any]:
         now = time.monotonic()
         exchange = _Exchange(now + sum(self._timeout), now + begin_within_s)
         _watch.begin(exchange)

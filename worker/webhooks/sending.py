@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import redis
 import structlog
 
-from worker import metrics
+from worker import metrics, tracing
 from worker.hopper import Attempt, Ending, Hopper, Patience
 from worker.jobs import DialResult
 from worker.logs import about
@@ -80,7 +80,15 @@ class Sender:
                 tell(error, thread="sender")
                 return
             if attempt is not None:
-                self._say(attempt, self._safely_ended(attempt))
+                self._say(attempt, self._traced(attempt))
+
+    def _traced(self, attempt: Attempt) -> Ending:
+        facts: dict[str, tracing.Value] = {"outdial.job_id": attempt.job_id, "outdial.endpoint": attempt.target}
+        facts["outdial.attempt"] = attempt.attempts
+        with tracing.span("tell", facts, kind="client", parent=attempt.trace) as span:
+            ending = self._safely_ended(attempt)
+            span.note({"outdial.ending": ending.word}, failed=bool(ending.error))
+        return ending
 
     def put_back(self, delivery_id: str) -> None:
         """Give back a delivery that was handed out, and that this process never began."""
@@ -133,7 +141,8 @@ class Sender:
         if source is None:
             body = result_event(result, seq=attempt.seq)
             endpoint = self._settings.webhook[attempt.target]
-            return signed_call(endpoint, body, message_id=attempt.id, now=datetime.now(UTC))
+            call = signed_call(endpoint, body, message_id=attempt.id, now=datetime.now(UTC))
+            return _with_trace(call)
         return self._call_to_crm(source, result, attempt)
 
     def _call_to_crm(self, source: str, result: DialResult, attempt: Attempt) -> Call | _NoCall:
@@ -163,6 +172,12 @@ class Sender:
                 metrics.delivery_attempted(attempt.target, word)
                 _log(attempt, ending, word, disabled=disabled)
                 return
+
+
+def _with_trace(call: Call) -> Call:
+    """Let the endpoint go on with the trace, unless the operator sends it another one (W3C Trace Context)."""
+    trace = tracing.current()
+    return replace(call, headers={"traceparent": trace, **call.headers}) if trace else call
 
 
 def patience_of(settings: Settings) -> Patience:

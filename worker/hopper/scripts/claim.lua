@@ -2,8 +2,8 @@
 -- KEYS[1] NS. ARGV: id, nonce of this claim, seconds until the claim counts as dead, longest wait the
 -- caller's slot may sleep (s), retain_s, incarnation of the worker process (see bury.lua).
 -- Returns one of
---   {'go', pbx, extid, outto, autoanswer, attempts, age_s, token, token generation}
---       age_s counts from when the job could first go: enqueued_at or not_before
+--   {'go', pbx, extid, outto, autoanswer, attempts, age_s, token, token generation, trace}
+--       age_s counts from when the job could first go: enqueued_at or not_before; trace is '' where nobody traces it
 --   {'login', pbx}      nothing taken; the PBX has no token and nobody is logging in
 --   {'wait', seconds}   nothing taken; sleep in the slot and claim again
 --   {'back', seconds, reason, pbx}   back in its lane; the pacer brings it again
@@ -13,7 +13,7 @@
 local id, nonce = ARGV[1], ARGV[2]
 local dead_after_s, slot_wait_s = tonumber(ARGV[3]), tonumber(ARGV[4])
 local record = read(id, 'nonce', 'pbx', 'extid', 'expires_at', 'hold', 'attempts', 'outto', 'autoanswer',
-  'enqueued_at', 'not_before', 'rank', 'seq')
+  'enqueued_at', 'not_before', 'rank', 'seq', 'trace')
 if record.damage then
   abandon(id, record.damage)
   return { 'not_yours', 'damaged' }
@@ -28,7 +28,7 @@ local session = redis.call('HMGET', key('token', record.pbx), 'token', 'generati
 local function go(attempts)
   local since = math.max(tonumber(record.enqueued_at), tonumber(record.not_before or 0))
   return { 'go', record.pbx, record.extid, record.outto, record.autoanswer or 'no', attempts,
-    stamp(math.max(0, NOW - since)), session[1] or '', tonumber(session[2] or 0) }
+    stamp(math.max(0, NOW - since)), session[1] or '', tonumber(session[2] or 0), record.trace or '' }
 end
 
 if claimed_before then return go(tonumber(record.attempts)) end

@@ -1,6 +1,6 @@
 -- take_delivery: an attempt begins. KEYS[1] NS, KEYS[2] the queue. ARGV: id, nonce of this attempt, lease_s.
 -- Returns {'go', target, job, seq, result, attempts with this one (a probe costs none), age_s since it was announced
--- or replayed}, or
+-- or replayed, the job's trace or ''}, or
 -- {'not_yours', ''} where it has arrived, was given up, waits for a later attempt, or is another's.
 -- Twice with the same nonce: 'go' again, counting once. If its holder dies, the lease ends and it is due again.
 local id, nonce = ARGV[1], ARGV[2]
@@ -21,4 +21,6 @@ if starved and redis.call('LLEN', KEYS[2]) <= tonumber(starved) then
   redis.call('DEL', key('courier_starved'))
   wake_courier()
 end
-return { 'go', target, job, tonumber(seq), delivery.result, delivery.attempts, stamp(NOW - delivery.announced_at) }
+local trace = redis.pcall('HGET', key('job', job), 'trace') -- an error where somebody spoiled the record
+return { 'go', target, job, tonumber(seq), delivery.result, delivery.attempts, stamp(NOW - delivery.announced_at),
+  type(trace) == 'string' and trace or '' }
