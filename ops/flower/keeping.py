@@ -1,14 +1,15 @@
 """The file in which Flower keeps what it knows: JSON, one job a line, replaced as a whole."""
 
 import json
-import logging
 import os
 import time
 from pathlib import Path
 
+import structlog
+
 from ops.flower.jobs import JobsState
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 _FORM = "outdial-flower-1"
 
@@ -29,7 +30,7 @@ def save(state: JobsState, file: Path) -> None:
         out.flush()
         os.fsync(out.fileno())
     beside.replace(file)
-    logger.debug("Saved %d jobs in %.2f s", len(state.tasks), time.monotonic() - began)
+    log.debug("view_saved", jobs=len(state.tasks), after_s=round(time.monotonic() - began, 2))
 
 
 def load(state: JobsState, file: Path) -> int:
@@ -54,6 +55,6 @@ def load(state: JobsState, file: Path) -> int:
             state.counter[worker].update(counts)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         file.replace(file.with_name(f"{file.name}.unreadable"))
-        logger.error("%s: cannot be read (%s); moved aside", file, type(error).__name__)
+        log.error("view_unreadable", file=str(file), error=type(error).__name__)
         state.clear(ready=False)
     return len(state.tasks)

@@ -1,6 +1,5 @@
 """Flower's ear: events as they come, and from the records what was missed."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+import structlog
 from celery import Celery
 from celery.events import EventReceiver
 from flower.events import Events
@@ -20,7 +20,7 @@ from worker import task_events
 from worker.hopper import Hopper
 from worker.task_events import TaskEvent
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 _AGAIN_S = 1.0
 # Every worker alive says so every two seconds: longer silence is no worker, or a connection that only looks alive.
@@ -77,7 +77,7 @@ class Listener(Events):  # type: ignore[misc]
         self._timers = [PeriodicCallback(self._forget_workers, 60_000)]
         if database is not None:
             loaded = keeping.load(self.state, database)
-            logger.info("%d jobs known from %s", loaded, database)
+            log.info("view_loaded", jobs=loaded, file=str(database))
             self._timers.append(PeriodicCallback(self.save_state, save_every_s * 1000))
 
     def start(self) -> None:
@@ -99,7 +99,7 @@ class Listener(Events):  # type: ignore[misc]
         try:
             keeping.save(self.state, self._database)
         except OSError as error:
-            logger.error("Cannot save to %s: %s", self._database, error.strerror)
+            log.error("view_unsaved", file=str(self._database), error=error.strerror)
 
     def run(self) -> None:
         """Listen for ever."""
@@ -108,7 +108,7 @@ class Listener(Events):  # type: ignore[misc]
         def heard() -> None:
             nonlocal is_away
             if is_away:
-                logger.warning("Redis is back")
+                log.info("redis_back", thread="events")
             is_away = False
             self.io_loop.add_callback(self._catch_up)
 
@@ -122,7 +122,7 @@ class Listener(Events):  # type: ignore[misc]
                 continue
             except Exception as error:  # noqa: BLE001  whatever kombu may raise, the next try is the answer
                 if not is_away:
-                    logger.warning("Redis is away (%s); trying again every second", type(error).__name__)
+                    log.warning("redis_away", thread="events", error=type(error).__name__)
                 is_away = True
             time.sleep(_AGAIN_S)
 
@@ -136,7 +136,7 @@ class Listener(Events):  # type: ignore[misc]
             self.state.event(event)
         except Exception as error:  # noqa: BLE001
             # Of a stranger on this Redis; what it says is not for the log either.
-            logger.warning("An event could not be read (%s)", type(error).__name__)
+            log.warning("event_unreadable", error=type(error).__name__)
 
     async def _catch_up(self) -> None:
         """Read what came of jobs while nobody listened: before this start, or while Redis was away."""
@@ -148,7 +148,7 @@ class Listener(Events):  # type: ignore[misc]
             for event in await self.io_loop.run_in_executor(None, self._missed, running, max(0.0, since)):
                 self.state.learn(event)
         except redis.RedisError as error:
-            logger.warning("Records could not be read (%s)", type(error).__name__)
+            log.warning("records_unread", error=type(error).__name__)
         finally:
             self._catching_up.release()
 
