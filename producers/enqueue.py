@@ -19,6 +19,7 @@ from worker import tracing
 from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
 from worker.hopper import Hopper, Order, Receipt
 from worker.jobs import DialJob, DialResult, JobState, digits_given_as_int
+from worker.secret_reader import Role
 from worker.settings import NumberRules, Settings
 
 # Rows streamed through one `put_many`: at most so many refusals are held back to keep the order.
@@ -91,7 +92,13 @@ class Dialer:
         self.hopper = hopper
 
     @classmethod
-    def from_config(cls, path: str | os.PathLike[str] | None = None, *, actor: str | None = None) -> Self:
+    def from_config(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        actor: str | None = None,
+        roles: frozenset[Role] = frozenset(),
+    ) -> Self:
         """
         Return a dialer for a settings file.
 
@@ -99,11 +106,12 @@ class Dialer:
             path: The TOML file; None takes the one OUTDIAL_CONFIG names, else `outdial.toml` here if there is
                 one, else the environment alone.
             actor: Who acts, for timelines and audits; None: the login user and host of this process.
+            roles: What else this process does, by which it needs secrets; handing jobs in takes that of Redis.
 
         Raises:
             ConfigurationError: With one sentence for every problem at once.
         """
-        settings = Settings.load(path)
+        settings = Settings.load(path, roles=roles)
         return cls(settings, Hopper.from_settings(settings, actor=login_name() if actor is None else actor))
 
     def enqueue(self, *, expires_in_s: float | None = None, **fields: Any) -> Ticket:

@@ -6,20 +6,22 @@ from producers.crm.registry import adapters
 from worker.errors import ConfigurationError
 from worker.jobs import DialResult
 from worker.node import begin
+from worker.secret_reader import Role
 from worker.settings import Settings
 from worker.webhooks import Call
 from worker.webhooks.process import run
 from worker.webhooks.sending import ResultCalls
+from worker.webhooks.targets import telling_sources
 
 
 def result_calls(settings: Settings) -> ResultCalls:
     """
-    Return what makes the calls to the CRMs of the sources: each source's adapter.
+    Return what makes the calls to the CRMs of the sources that tell theirs: each source's adapter.
 
     Raises:
         ConfigurationError: With one sentence for every problem of every source at once.
     """
-    known = adapters(settings.source)
+    known = adapters({name: settings.source[name] for name in telling_sources(settings)})
 
     def call_for(source: str, result: DialResult, seq: int) -> Call | None:
         return known[source].result_call(result, seq=seq)
@@ -35,7 +37,7 @@ def result_calls(settings: Settings) -> ResultCalls:
 def main(config: str | None, *, name: str, concurrency: int, supervisor_pipe: int | None) -> None:
     """Bring results to endpoints, and to the CRMs of the sources."""
     try:
-        settings = begin(config, supervisor_pipe, process=name)
+        settings = begin(config, supervisor_pipe, Role.TELLING, process=name)
         raise SystemExit(run(settings, result_calls(settings), name=name, concurrency=concurrency))
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)

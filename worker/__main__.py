@@ -7,6 +7,7 @@ from worker import logs
 from worker.errors import ConfigurationError
 from worker.health import examine
 from worker.metrics.serving import told_by_workers
+from worker.secret_reader import Role
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 from worker.webhooks.targets import anybody_listens
@@ -21,13 +22,7 @@ _MARKS = {"ok": "ok  ", "warning": "warn", "bad": "BAD "}
 @click.pass_context
 def main(context: click.Context, config: str | None) -> None:
     """Run workers, or check that they could run."""
-    try:
-        settings = Settings.load(config)
-    except ConfigurationError as wrong:
-        click.echo(str(wrong), err=True)
-        raise SystemExit(2) from None
-    logs.set_up(settings.log_level, settings.log_format, process="supervisor")
-    context.obj = (config, settings)
+    context.obj = config
 
 
 @main.command()
@@ -38,13 +33,14 @@ def main(context: click.Context, config: str | None) -> None:
 )
 @click.pass_obj
 def worker(
-    loaded: tuple[str | None, Settings],
+    config: str | None,
     processes: int | None,
     concurrency: int | None,
     metrics_port: int | None,
 ) -> None:
     """Start worker processes and look after them until SIGTERM or Ctrl-C."""
-    config, settings = loaded
+    # What its processes would miss is said here once.
+    settings = _loaded(config, Role.DIALING, Role.TELLING)
     count = processes or settings.worker.processes
     slots = concurrency or settings.worker.concurrency
     grace_s = settings.worker.stop_grace_s
@@ -64,16 +60,27 @@ def worker(
 
 
 @main.command()
+@click.option("--no-pbxs", is_flag=True, help="Leave the PBXs alone, as where their passwords are not.")
 @click.pass_obj
-def doctor(loaded: tuple[str | None, Settings]) -> None:
+def doctor(config: str | None, *, no_pbxs: bool) -> None:
     """Check settings, Redis and PBXs; one line each, with what to do."""
-    _, settings = loaded
+    settings = _loaded(config) if no_pbxs else _loaded(config, Role.DIALING)
     worst = 0
-    for finding in examine(settings):
+    for finding in examine(settings, pbxs=not no_pbxs):
         advice = f"  -> {finding.advice}" if finding.advice else ""
         click.echo(f"{_MARKS[finding.level]} {finding.subject}: {finding.text}{advice}")
         worst = max(worst, 3 if finding.level == "bad" else 0)
     raise SystemExit(worst)
+
+
+def _loaded(config: str | None, *roles: Role) -> Settings:
+    try:
+        settings = Settings.load(config, roles=frozenset(roles))
+    except ConfigurationError as wrong:
+        click.echo(str(wrong), err=True)
+        raise SystemExit(2) from None
+    logs.set_up(settings.log_level, settings.log_format, process="supervisor")
+    return settings
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Whether everything a worker needs is there and set up so that nothing is lost: `outdial doctor`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -12,6 +13,7 @@ from worker.hopper import KILL_SWITCH, EndpointView, Hopper, Token
 from worker.jobs import JobState
 from worker.pbx import Device, PbxSession, adapter_for
 from worker.redis_away import hint_for
+from worker.secret_reader import open_to_others
 from worker.settings import PbxSettings, Settings
 from worker.webhooks.targets import anybody_listens, target_names
 
@@ -48,11 +50,12 @@ def redis_problem(client: "redis.Redis") -> str | None:
     return None
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Yield one finding for each thing looked at, in the order in which an operator would look."""
+def examine(settings: Settings, *, pbxs: bool = True) -> Iterator[Finding]:
+    """Yield one finding for each thing looked at, the PBXs too if *pbxs*, in the order in which one would look."""
     yield Finding("ok", "settings", f"{len(settings.pbx)} PBXs: {', '.join(settings.pbx) or 'none'}")
     if not settings.pbx:
         yield Finding("bad", "settings", "no PBX", "add a [pbx.NAME] section")
+    yield from secret_file_findings(settings.secret_files)
     hopper = Hopper.from_settings(settings)
     try:
         yield from _redis(hopper, settings)
@@ -62,7 +65,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
             "bad", "redis", f"{place} does not answer ({type(error).__name__})", "start it, or set redis_url"
         )
         return
-    for name, pbx in settings.pbx.items():
+    for name, pbx in settings.pbx.items() if pbxs else ():
         try:
             yield from _pbx(hopper, settings, name, pbx)
         except redis.RedisError as error:
@@ -127,6 +130,15 @@ def memory_finding(memory: dict[str, Any]) -> Finding:
         told = f"{text}: it is full, takes no jobs, and no call is begun" if is_full else f"{text}: nearly full"
         return Finding("bad" if is_full else "warning", "memory", told, advice)
     return Finding("ok", "memory", text)
+
+
+def secret_file_findings(files: Iterable[Path]) -> Iterator[Finding]:
+    """Yield a warning for each file with a secret in it that more people may read than need to."""
+    for file in open_to_others(files):
+        text = f"{file} holds a secret, and any user of this host may read it, or its group may change it"
+        yield Finding(
+            "warning", "secrets", text, f"chmod 600 {file} (640 where the service reads it by its group)"
+        )
 
 
 def webhook_findings(hopper: Hopper, settings: Settings) -> Iterator[Finding]:

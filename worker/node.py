@@ -19,6 +19,7 @@ from worker.errors import ConfigurationError
 from worker.health import redis_problem
 from worker.hopper import Hopper
 from worker.redis_away import AwayLog, hint_for, is_away
+from worker.secret_reader import Role
 from worker.settings import Settings
 
 log = structlog.get_logger()
@@ -98,21 +99,22 @@ def until_redis_is_there(step: Callable[[], object]) -> None:
             return redis_is.back()
 
 
-def begin(config: str | None, supervisor_pipe: int | None, *, process: str = "") -> Settings:
+def begin(config: str | None, supervisor_pipe: int | None, role: Role, *, process: str = "") -> Settings:
     """
     Read the settings, set log and traces up, and watch the supervisor.
 
     Args:
         config: The settings file; None as in `Settings.load`.
-        process: This process's name, for its log lines.
         supervisor_pipe: Its reading end; the supervisor's death closes the other one.
+        role: What the process does: it gets no other secrets.
+        process: This process's name, for its log lines.
 
     Raises:
         ConfigurationError: With one sentence for every problem at once.
     """
     # Celery warns root of unpickling what strangers send; we take JSON alone.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    settings = Settings.load(config)
+    settings = Settings.load(config, roles=frozenset({role}))
     logs.set_up(settings.log_level, settings.log_format, process=process, takes_stderr=True)
     tracing.set_up(settings.tracing, process=process)
     if supervisor_pipe is not None:

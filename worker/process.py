@@ -21,6 +21,7 @@ from worker.pbx import Directory
 from worker.reconciler import Reconciler
 from worker.recovery import DEAD_ERRNO, DEAD_ERROR, Sweeper
 from worker.results import Deliverer
+from worker.secret_reader import Role
 from worker.settings import Settings
 from worker.webhooks.targets import Announcer
 
@@ -122,7 +123,7 @@ def main(
 ) -> None:
     """Run one worker process; started by `worker.supervisor`."""
     try:
-        settings = begin(config, supervisor_pipe, process=name)
+        settings = begin(config, supervisor_pipe, Role.DIALING, process=name)
         raise SystemExit(run(settings, name=name, concurrency=concurrency, incarnation=incarnation, buries=buries))
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)

@@ -142,6 +142,22 @@ class RedisAddress:
         return options
 
 
+def with_password(url: str, password: str) -> str:
+    """
+    Return an address with the password of the data in it, which it must not have yet.
+
+    Raises:
+        ValueError: With one sentence that quotes nothing of the address.
+    """
+    scheme, _, rest = url.partition("://")
+    if RedisAddress.parse(url).password is not None:
+        raise ValueError("is given twice; take the password out of the address")
+    # Of a group of sentinels the first is enough: user and password are those of the data.
+    user, found, place = rest.partition("@")
+    login, place = (user, place) if found else ("", rest)
+    return f"{scheme}://{login.rstrip(':')}:{quote(password, safe='')}@{place}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """One host of an address, or all there is of one with a single host."""

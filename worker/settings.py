@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -21,8 +22,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from worker.errors import ConfigurationError
 from worker.jobs import PBX_NAME
-from worker.redis_address import SCHEMES, RedisAddress
-from worker.webhooks.endpoints import EndpointSettings, Route, WebhooksSettings, signing_key
+from worker.redis_address import SCHEMES, RedisAddress, with_password
+from worker.secret_reader import EVERY_ROLE, Role, SecretReader
+from worker.webhooks.endpoints import EndpointSettings, Route, WebhooksSettings, signing_key, tells
 
 CONFIG_VARIABLE = "OUTDIAL_CONFIG"
 DEFAULT_CONFIG = Path("outdial.toml")
@@ -31,6 +33,12 @@ _REAL_FILES = ("ca_file",)
 # Tables of a source whose names are those of the CRM and of a job.
 _NO_SECRETS_IN = ("map", "extensions")
 _IN_REDIS = tuple(f"{scheme}://" for scheme in SCHEMES)
+# Passwords that go into addresses, so that an address may be read by all and its password lie in a file.
+_PASSWORDS = {"redis_url": "redis_password", "result_backend": "result_backend_password"}
+# Names of secrets that may stand in the settings file itself.
+_SECRET_NAMES = frozenset(
+    {"password", "secret", "token", "application_token", "client_secret", "access_token", "rest_url"}
+)
 
 ApiName = Literal["yeastar-s-v1.0", "yeastar-s-v1.1", "yeastar-s-v2.0"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -146,8 +154,14 @@ class PbxSettings(_Part):
 
     @property
     def secret(self) -> str:
-        """The password itself, resolved when the settings were read."""
-        assert self.password is not None, "Settings.load resolves every password"
+        """
+        The password itself.
+
+        Raises:
+            ConfigurationError: In a process that was not given it, for it does not dial.
+        """
+        if self.password is None:
+            raise ConfigurationError([f"pbx.password: this process was not given that of {self.base_url}"])
         return self.password.get_secret_value()
 
     def credentials_mark(self) -> str:
@@ -387,6 +401,7 @@ class Settings(BaseSettings):
     source: dict[Annotated[str, Field(pattern=PBX_NAME)], dict[str, Any]] = Field(default_factory=dict, repr=False)
     webhook: dict[Annotated[str, Field(pattern=PBX_NAME)], EndpointSettings] = Field(default_factory=dict)
     webhooks: WebhooksSettings = WebhooksSettings()
+    _secret_files: tuple[Path, ...] = PrivateAttr(default=())
 
     @classmethod
     def settings_customise_sources(
@@ -424,47 +439,41 @@ class Settings(BaseSettings):
         return self
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None) -> Self:
+    def load(cls, path: str | os.PathLike[str] | None = None, *, roles: frozenset[Role] = EVERY_ROLE) -> Self:
         """
-        Read the settings.
+        Read the settings, and of the secrets those that the process needs.
 
         Args:
             path: The TOML file; None takes the one OUTDIAL_CONFIG names, else `outdial.toml` here if there is
                 one, else the environment alone.
+            roles: What the process does. Secrets and certificates of other roles may be missing, and are not
+                kept where they are there.
 
         Raises:
             ConfigurationError: With one sentence for every problem at once.
         """
         file = _chosen_file(path)
         content = _toml(file) if file else {}
-        folder = file.parent if file else Path.cwd()
+        reader = SecretReader(file.parent if file else Path.cwd(), roles)
         if "redis_url" not in content and (shared := os.environ.get("REDIS_URL")):
             content["redis_url"] = shared
-        problems: list[str] = []
-        _resolve_top_secrets(content, folder, problems)
+        passwords = _resolve_top_secrets(content, reader)
         try:
             settings = cls(**content)
         except ValidationError as refused:
-            raise ConfigurationError(problems + [_sentence(problem) for problem in refused.errors()]) from None
-        resolved = {
-            name: _with_files(pbx, folder, f"pbx.{name}", problems, required=True)
-            for name, pbx in settings.pbx.items()
-        }
-        flower = _with_files(settings.flower, folder, "flower", problems, required=False)
-        source = {
-            name: _with_secrets(table, folder, f"source.{name}", problems)
-            for name, table in settings.source.items()
-        }
-        api = _with_certificate(settings.api, folder, problems)
-        webhook = {
-            name: _with_signing_secrets(endpoint, folder, f"webhook.{name}", problems)
-            for name, endpoint in settings.webhook.items()
-        }
-        webhooks = _with_ca_files(settings.webhooks, folder, problems)
-        if problems:
-            raise ConfigurationError(problems)
-        changes = {"pbx": resolved, "flower": flower, "source": source, "api": api}
-        return settings.model_copy(update=changes | {"webhook": webhook, "webhooks": webhooks})
+            told = [_sentence(problem) for problem in refused.errors()]
+            raise ConfigurationError(reader.problems + told) from None
+        changes = _with_passwords(settings, passwords, reader.problems) | _with_secrets_of_parts(settings, reader)
+        if reader.problems:
+            raise ConfigurationError(reader.problems)
+        resolved = settings.model_copy(update=changes)
+        resolved._secret_files = (*reader.files, *([file] if file and _holds_secret(content) else []))  # noqa: SLF001
+        return resolved
+
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """The files that secrets were read from; the settings file is one if there are any in it."""
+        return self._secret_files
 
     @property
     def result_backend_url(self) -> str:
@@ -509,67 +518,104 @@ def _toml(file: Path) -> dict[str, Any]:
         raise ConfigurationError([f"settings file {file}: is not TOML: {error}"]) from None
 
 
-def _secret(variable: str | None, file: Path | None, name: str, problems: list[str]) -> str | None:
-    if variable:
-        value = os.environ.get(variable)
-        if not value:
-            problems.append(f"{name}_env: the environment variable {variable} is not set; set it to the secret")
-        return value
-    if file:
-        try:
-            return file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            problems.append(f"{name}_file: {file}: {error.strerror}; give a readable file holding the secret")
-    return None
-
-
-def _resolve_top_secrets(content: dict[str, Any], folder: Path, problems: list[str]) -> None:
+def _resolve_top_secrets(content: dict[str, Any], reader: SecretReader) -> dict[str, str]:
+    """Put the addresses that stand elsewhere into *content*, and return the passwords that go into addresses."""
     for name in ("redis_url", "result_backend"):
-        variable, file = content.pop(f"{name}_env", None), content.pop(f"{name}_file", None)
-        value = _secret(variable, _beside(folder, Path(file)) if file else None, name, problems)
-        if value:
+        if value := _top_secret(name, content, reader):
             content[name] = value
+    named = {setting: _top_secret(password, content, reader) for setting, password in _PASSWORDS.items()}
+    return {setting: password for setting, password in named.items() if password}
 
 
-def _beside(folder: Path, file: Path) -> Path:
-    """Relative files lie beside the settings file; a file only found here is taken from here."""
-    beside = folder / file
-    return file if not beside.exists() and file.exists() else beside
+def _top_secret(name: str, content: dict[str, Any], reader: SecretReader) -> str | None:
+    """Return what `NAME_env` or `NAME_file` points at, here or in the environment, which wins."""
+    variable, file = (
+        os.environ.get(f"OUTDIAL_{name.upper()}_{form.upper()}") or content.get(f"{name}_{form}")
+        for form in ("env", "file")
+    )
+    for form in ("env", "file"):
+        content.pop(f"{name}_{form}", None)
+    return reader.read(variable, Path(file) if file else None, name)
 
 
-_PartT = TypeVar("_PartT", PbxSettings, FlowerSettings)
+def _with_passwords(settings: Settings, passwords: dict[str, str], problems: list[str]) -> dict[str, Any]:
+    """Return the addresses that have a password from elsewhere, with it."""
+    changes = {}
+    for setting, password in passwords.items():
+        url = getattr(settings, setting)
+        try:
+            if url is None or not url.startswith(_IN_REDIS):
+                raise ValueError(f"has no address in Redis to go with; set {setting}, or leave it out")
+            changes[setting] = with_password(url, password)
+        except ValueError as wrong:
+            problems.append(f"{_PASSWORDS[setting]}: {wrong}")
+    return changes
 
 
-def _with_files(part: _PartT, folder: Path, where: str, problems: list[str], *, required: bool) -> _PartT:
-    changes: dict[str, Any] = {}
-    password_file = _beside(folder, part.password_file) if part.password_file else None
-    secret = _secret(part.password_env, password_file, f"{where}.password", problems)
-    if secret:
-        changes["password"] = SecretStr(secret)
-    elif required and not (part.password or part.password_env or part.password_file):
-        problems.append(f"{where}.password: is missing; give password_env or password_file")
-    ca_file = getattr(part, "ca_file", None)
-    if ca_file:
-        changes["ca_file"] = _beside(folder, ca_file)
+def _with_secrets_of_parts(settings: Settings, reader: SecretReader) -> dict[str, Any]:
+    return {
+        "pbx": {name: _pbx_with_secrets(pbx, f"pbx.{name}", reader) for name, pbx in settings.pbx.items()},
+        "flower": _flower_with_secrets(settings.flower, reader),
+        "source": {
+            name: _source_with_secrets(table, f"source.{name}", reader) for name, table in settings.source.items()
+        },
+        "api": _with_certificate(settings.api, reader),
+        "webhook": {
+            name: _endpoint_with_secrets(endpoint, f"webhook.{name}", reader)
+            for name, endpoint in settings.webhook.items()
+        },
+        "webhooks": _with_ca_files(settings.webhooks, reader),
+    }
+
+
+def _pbx_with_secrets(pbx: PbxSettings, where: str, reader: SecretReader) -> PbxSettings:
+    if not reader.serves(Role.DIALING):
+        return pbx.model_copy(update={"password": None})
+    if not (pbx.password or pbx.password_env or pbx.password_file):
+        reader.problems.append(f"{where}.password: is missing; give password_env or password_file")
+    changes = _password_of(pbx, where, reader)
+    if pbx.ca_file:
+        changes["ca_file"] = reader.place(pbx.ca_file)
         if not changes["ca_file"].is_file():
-            problems.append(f"{where}.ca_file: {ca_file} is not a file; give the PBX's certificate in PEM form")
-    if isinstance(part, FlowerSettings) and part.database is not None:
-        changes["database"] = folder / part.database
-    return part.model_copy(update=changes)
+            told = f"{where}.ca_file: {pbx.ca_file} is not a file; give the PBX's certificate in PEM form"
+            reader.problems.append(told)
+    return pbx.model_copy(update=changes)
 
 
-def _with_certificate(api: ApiSettings, folder: Path, problems: list[str]) -> ApiSettings:
+def _flower_with_secrets(flower: FlowerSettings, reader: SecretReader) -> FlowerSettings:
+    if not reader.serves(Role.FLOWER):
+        return flower.model_copy(update={"password": None})
+    changes = _password_of(flower, "flower", reader)
+    if flower.database is not None:
+        changes["database"] = reader.folder / flower.database
+    return flower.model_copy(update=changes)
+
+
+def _password_of(part: PbxSettings | FlowerSettings, where: str, reader: SecretReader) -> dict[str, Any]:
+    secret = reader.read(part.password_env, part.password_file, f"{where}.password")
+    return {"password": SecretStr(secret)} if secret else {}
+
+
+def _with_certificate(api: ApiSettings, reader: SecretReader) -> ApiSettings:
+    if not reader.serves(Role.INTAKE):
+        return api
     changes = {}
     for name in ("tls_cert", "tls_key"):
         file: Path | None = getattr(api, name)
         if file is not None:
-            changes[name] = _beside(folder, file)
+            changes[name] = reader.place(file)
             if not changes[name].is_file():
-                problems.append(f"api.{name}: {file} is not a file; give one in PEM form")
+                reader.problems.append(f"api.{name}: {file} is not a file; give one in PEM form")
     return api.model_copy(update=changes)
 
 
-def _with_secrets(table: dict[str, Any], folder: Path, where: str, problems: list[str]) -> dict[str, Any]:
+def _source_with_secrets(table: dict[str, Any], where: str, reader: SecretReader) -> dict[str, Any]:
+    if reader.serves(Role.INTAKE) or (reader.serves(Role.TELLING) and tells(table)):
+        return _with_secrets(table, where, reader)
+    return table  # it still says who it is, and whether it tells its CRM
+
+
+def _with_secrets(table: dict[str, Any], where: str, reader: SecretReader) -> dict[str, Any]:
     """Return a table in which every `NAME_env` and `NAME_file` became `NAME`, however deep it stands."""
     resolved: dict[str, Any] = {}
     for name, value in table.items():
@@ -577,12 +623,12 @@ def _with_secrets(table: dict[str, Any], folder: Path, where: str, problems: lis
         if name in _NO_SECRETS_IN:
             resolved[name] = value
         elif isinstance(value, dict):
-            resolved[name] = _with_secrets(value, folder, f"{where}.{name}", problems)
+            resolved[name] = _with_secrets(value, f"{where}.{name}", reader)
         elif form in ("env", "file") and plain and isinstance(value, str) and name not in _REAL_FILES:
             if plain in table:
-                problems.append(f"{where}.{plain}: is given twice; give either {plain} or {name}")
-            variable, file = (value, None) if form == "env" else (None, _beside(folder, Path(value)))
-            secret = _secret(variable, file, f"{where}.{plain}", problems)
+                reader.problems.append(f"{where}.{plain}: is given twice; give either {plain} or {name}")
+            variable, file = (value, None) if form == "env" else (None, Path(value))
+            secret = reader.read(variable, file, f"{where}.{plain}")
             if secret is not None:
                 resolved[plain] = secret
         else:
@@ -590,27 +636,28 @@ def _with_secrets(table: dict[str, Any], folder: Path, where: str, problems: lis
     return resolved
 
 
-def _with_signing_secrets(
-    endpoint: EndpointSettings, folder: Path, where: str, problems: list[str]
-) -> EndpointSettings:
+def _endpoint_with_secrets(endpoint: EndpointSettings, where: str, reader: SecretReader) -> EndpointSettings:
+    if not reader.serves(Role.TELLING):
+        return endpoint.model_copy(update={"secret": ()})
     named = [(variable, None) for variable in endpoint.secret_env]
-    files = [(None, _beside(folder, file)) for file in endpoint.secret_file]
-    found = [_secret(*place, f"{where}.secret", problems) for place in (*named, *files)]
+    files = [(None, file) for file in endpoint.secret_file]
+    found = [reader.read(*place, f"{where}.secret") for place in (*named, *files)]
     for secret in filter(None, found):
         try:
             signing_key(secret)
         except ValueError as wrong:
-            problems.append(f"{where}.secret: {wrong}")
+            reader.problems.append(f"{where}.secret: {wrong}")
     if not found and not endpoint.secret:
-        problems.append(f"{where}.secret: is missing; give secret_env or secret_file")
+        reader.problems.append(f"{where}.secret: is missing; give secret_env or secret_file")
     secrets = (*endpoint.secret, *(SecretStr(secret) for secret in found if secret))
-    return _with_ca_file(endpoint.model_copy(update={"secret": secrets}), folder, where, problems)
+    return _with_ca_file(endpoint.model_copy(update={"secret": secrets}), where, reader)
 
 
-def _with_ca_files(webhooks: WebhooksSettings, folder: Path, problems: list[str]) -> WebhooksSettings:
+def _with_ca_files(webhooks: WebhooksSettings, reader: SecretReader) -> WebhooksSettings:
+    if not reader.serves(Role.TELLING):
+        return webhooks
     sources = {
-        name: _with_ca_file(route, folder, f"webhooks.sources.{name}", problems)
-        for name, route in webhooks.sources.items()
+        name: _with_ca_file(route, f"webhooks.sources.{name}", reader) for name, route in webhooks.sources.items()
     }
     return webhooks.model_copy(update={"sources": sources})
 
@@ -618,13 +665,30 @@ def _with_ca_files(webhooks: WebhooksSettings, folder: Path, problems: list[str]
 _RouteT = TypeVar("_RouteT", bound=Route)
 
 
-def _with_ca_file(route: _RouteT, folder: Path, where: str, problems: list[str]) -> _RouteT:
+def _with_ca_file(route: _RouteT, where: str, reader: SecretReader) -> _RouteT:
     if route.ca_file is None:
         return route
-    file = _beside(folder, route.ca_file)
+    file = reader.place(route.ca_file)
     if not file.is_file():
-        problems.append(f"{where}.ca_file: {route.ca_file} is not a file; give a certificate in PEM form")
+        told = f"{where}.ca_file: {route.ca_file} is not a file; give a certificate in PEM form"
+        reader.problems.append(told)
     return route.model_copy(update={"ca_file": file})
+
+
+def _holds_secret(content: dict[str, Any]) -> bool:
+    """Whether a settings file has a secret in it, and not only where one is."""
+    addresses = (content.get(name) for name in ("redis_url", "result_backend"))
+    if any("@" in url for url in addresses if isinstance(url, str)):
+        return True
+    parts = [part for kind in ("pbx", "webhook", "source") for part in content.get(kind, {}).values()]
+    return any(_names_secret(part) for part in (*parts, content.get("flower", {})))
+
+
+def _names_secret(part: Any) -> bool:
+    if not isinstance(part, dict):
+        return False
+    own = (item for item in part.items() if item[0] not in _NO_SECRETS_IN)
+    return any(name in _SECRET_NAMES or _names_secret(value) for name, value in own)
 
 
 def _sentence(problem: Any) -> str:

@@ -21,6 +21,7 @@ from worker import logs
 from worker.app import build_app
 from worker.errors import ConfigurationError
 from worker.hopper import Hopper
+from worker.secret_reader import Role
 from worker.settings import FlowerSettings, Settings
 
 # What came of a job beside its id and state; the name is that of all.
@@ -116,7 +117,7 @@ def main(config: str | None, port: int | None, operate: bool, more: tuple[str, .
     Its address goes to stdout as a line of JSON once it listens. See docs/flower.md.
     """
     try:
-        settings = Settings.load(config)
+        settings = Settings.load(config, roles=frozenset({Role.FLOWER}))
         database = settings.flower.database
         if database is not None and not os.access(database.parent, os.W_OK):
             raise ConfigurationError(

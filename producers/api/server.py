@@ -25,6 +25,7 @@ from worker import tracing
 from worker.errors import ConfigurationError, ServiceUnreachable
 from worker.logs import set_up
 from worker.metrics.serving import told_by_intake
+from worker.secret_reader import Role
 from worker.settings import ApiSettings
 
 log = structlog.get_logger()
@@ -64,7 +65,7 @@ def run(
         ConfigurationError: If the settings cannot work.
         ServiceUnreachable: If the address is taken.
     """
-    dialer = Dialer.from_config(config, actor="api")
+    dialer = Dialer.from_config(config, actor="api", roles=frozenset({Role.INTAKE}))
     dialer.hopper.client.connection_pool.connection_kwargs["socket_timeout"] = _REPLY_WITHIN_S
     set_up(dialer.settings.log_level, dialer.settings.log_format, process="api")
     asked = {"address": address, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from producers.commands import config_option
-from producers.commands.door import with_dialer
+from producers.commands.door import with_dialer_for
 from producers.commands.values import HEADER
 from producers.crm import Adapter, BadPayload, Delivery, NotAuthentic, presets
 from producers.crm.parts.bodies import MAX_BYTES
@@ -21,6 +21,7 @@ from producers.hooks import Planned, plan
 from producers.showing import fields_of
 from worker.errors import InputRefused
 from worker.jobs import RefusedJob
+from worker.secret_reader import Role
 from worker.settings import ApiSettings
 
 _SHOWN = ("extid", "outto", "pbx", "priority", "autoanswer", "on_unknown", "not_before", "expires_at", "key")
@@ -36,7 +37,7 @@ def crm_command(ctx: click.Context, *, config: str | None) -> None:
 
 @crm_command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-@with_dialer
+@with_dialer_for(Role.INTAKE)
 def list_command(dialer: Dialer, *, as_json: bool) -> None:
     """List the sources in the settings: name, kind, and the address that the CRM is to send to."""
     made = adapters(dialer.settings.source, pbxs=dialer.settings.pbx)
@@ -62,7 +63,7 @@ def list_command(dialer: Dialer, *, as_json: bool) -> None:
 @click.option("--target", metavar="PATH", help="Path and query of the request, else /hooks/SOURCE.")
 @click.option("--check-auth", is_flag=True, help="Also check that it proves where it comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-@with_dialer
+@with_dialer_for(Role.INTAKE)
 def try_command(
     dialer: Dialer,
     *,

@@ -8,7 +8,10 @@ from typing import Any
 from producers.commands import chosen_config, config_option
 from producers.enqueue import Dialer
 from worker import tracing
+from worker.secret_reader import Role
 from worker.settings import Settings
+
+_Command = Callable[..., None]
 
 
 @contextmanager
@@ -33,18 +36,26 @@ def traced(settings: Settings) -> Iterator[None]:
         tracing.shut_down()
 
 
-def with_dialer(command: Callable[..., None]) -> Callable[..., None]:
+def with_dialer_for(*roles: Role) -> Callable[[_Command], _Command]:
     """
-    Give a subcommand `--config` and, as its first argument, the dialer which that names.
+    Give a subcommand `--config` and, as its first argument, the dialer which that names, with secrets of *roles*.
 
     Whoever typed the command is who acts, unless its option `by` names somebody else. A Redis that does not answer
     ends it with one sentence and exit code 3.
     """
 
-    @wraps(command)
-    def with_the_dialer(*args: Any, config: str | None, by: str | None = None, **options: Any) -> None:
-        dialer = Dialer.from_config(chosen_config(config), actor=by)
-        with dialer.reaching_redis():
-            command(dialer, *args, **options)
+    def decorated(command: _Command) -> _Command:
+        @wraps(command)
+        def with_the_dialer(*args: Any, config: str | None, by: str | None = None, **options: Any) -> None:
+            dialer = Dialer.from_config(chosen_config(config), actor=by, roles=frozenset(roles))
+            with dialer.reaching_redis():
+                command(dialer, *args, **options)
 
-    return config_option(with_the_dialer)
+        return config_option(with_the_dialer)
+
+    return decorated
+
+
+def with_dialer(command: _Command) -> _Command:
+    """Give a subcommand a dialer as `with_dialer_for` does, with no secrets but that of Redis."""
+    return with_dialer_for()(command)

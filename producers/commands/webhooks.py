@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from producers.commands.door import with_dialer
+from producers.commands.door import with_dialer, with_dialer_for
 from producers.enqueue import Dialer
 from producers.masking import masked
 from producers.times import duration, iso, iso_or_none, told
 from worker.errors import InputRefused
 from worker.hopper import DeadLetter, EndpointView
+from worker.secret_reader import Role
 from worker.webhooks.targets import target_names
 from worker.webhooks.trial import try_endpoint
 
@@ -121,7 +122,7 @@ def disable_command(dialer: Dialer, *, name: str) -> None:
 
 @webhooks_command.command("test")
 @click.argument("name")
-@with_dialer
+@with_dialer_for(Role.TELLING)
 def test_command(dialer: Dialer, *, name: str) -> None:
     """
     Send an endpoint a signed `webhook.test` event now, from here, and say what came back.

@@ -28,6 +28,7 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
         "worker.jobs",
         "worker.hopper",
         "worker.settings",
+        "worker.secret_reader",
         "worker.errors",
         "worker.webhooks",
         "worker.logs",
@@ -42,6 +43,7 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
             "worker.node",
             "worker.webhooks.process",
             "worker.webhooks.sending",
+            "worker.webhooks.targets",
         ),
         # Which endpoints there are, whose backlog a watch shows.
         ROOT / "producers/watching/looking.py": ("worker.webhooks.targets",),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from worker.errors import ConfigurationError
+from worker.secret_reader import Role, open_to_others
 from worker.settings import NumberRules, Settings, TimeLimits
 
 DESIGN = """
@@ -237,3 +238,157 @@ def test_a_secret_of_a_source_that_is_not_there_or_is_there_twice_is_said(
     monkeypatch.setenv("CRM_TOKEN", "s3cret")
     file.write_text(file.read_text().replace("token_env", 'token = "x", token_env'))
     assert "source.crm.auth.token: is given twice; give either token or token_env" in problems(file)
+
+
+# --- which process is given what
+
+WHSEC = "whsec_" + "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB"
+EVERYTHING = """
+[flower]
+password_env = "FLOWER_PASSWORD"
+[api]
+tls_cert = "api.pem"
+[source.inbound]
+kind = "generic"
+auth = {kind = "bearer", token_env = "CRM_TOKEN"}
+[source.telling]
+kind = "bitrix24"
+rest_url_env = "CRM_REST_URL"
+[webhook.crm]
+url = "https://crm.example/hook"
+secret_env = "CRM_SECRET"
+"""
+OF_ROLE = {
+    Role.DIALING: {"HQ_PBX_PASSWORD"},
+    Role.TELLING: {"CRM_REST_URL", "CRM_SECRET"},
+    Role.INTAKE: {"CRM_TOKEN", "CRM_REST_URL"},
+    Role.FLOWER: {"FLOWER_PASSWORD"},
+}
+VALUES = {
+    "HQ_PBX_PASSWORD": "s3cret-pbx",
+    "FLOWER_PASSWORD": "s3cret-flower",
+    "CRM_TOKEN": "s3cret-token",
+    "CRM_REST_URL": "https://crm.example/rest/1/s3cret-rest/",
+    "CRM_SECRET": WHSEC,
+}
+
+
+def everything(file: Path, monkeypatch: pytest.MonkeyPatch, *, given: set[str]) -> Path:
+    for name, value in VALUES.items():
+        monkeypatch.setenv(name, value) if name in given else monkeypatch.delenv(name, raising=False)
+    file.write_text(DESIGN + EVERYTHING)
+    return file
+
+
+def all_in(settings: Settings) -> str:
+    plain = settings.model_dump(mode="python")
+    pbx, flower, endpoint = settings.pbx["hq"], settings.flower, settings.webhook["crm"]
+    hidden = [pbx.password, flower.password, *endpoint.secret]
+    return f"{plain} {[secret.get_secret_value() for secret in hidden if secret]}"
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_process_needs_the_secrets_of_its_role_and_gets_no_others(
+    file: Path, monkeypatch: pytest.MonkeyPatch, role: Role
+) -> None:
+    (file.parent / "hq.pem").unlink() if role is not Role.DIALING else None
+    (file.parent / "api.pem").write_text("certificate") if role is Role.INTAKE else None
+
+    settings = Settings.load(everything(file, monkeypatch, given=OF_ROLE[role]), roles=frozenset({role}))
+    shown = all_in(settings)
+    assert {name for name, value in VALUES.items() if value in shown} == OF_ROLE[role]
+
+    settings = Settings.load(everything(file, monkeypatch, given=set(VALUES)), roles=frozenset({role}))
+    shown = all_in(settings)
+    assert {name for name, value in VALUES.items() if value in shown} == OF_ROLE[role]
+
+    with pytest.raises(ConfigurationError) as refused:
+        Settings.load(everything(file, monkeypatch, given=set()), roles=frozenset({role}))
+    assert {name for name in VALUES if name in str(refused.value)} == OF_ROLE[role]
+
+
+def test_who_hands_jobs_in_needs_no_secret_but_that_of_redis(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file.parent / "hq.pem").unlink()
+    settings = Settings.load(everything(file, monkeypatch, given=set()), roles=frozenset())
+    with pytest.raises(ConfigurationError, match="this process was not given that of https://192"):
+        settings.pbx["hq"].credentials_mark()
+
+
+def test_a_password_in_the_file_does_not_reach_who_has_no_use_for_it(file: Path) -> None:
+    file.write_text(DESIGN.replace('password_env = "HQ_PBX_PASSWORD"', 'password = "s3cret"'))
+    assert Settings.load(file, roles=frozenset()).pbx["hq"].password is None
+    assert Settings.load(file).secret_files == (file,)
+
+
+# --- passwords of Redis
+
+
+@pytest.mark.parametrize(
+    ("url", "complete"),
+    [
+        ("redis://redis:6379/0", "redis://:p%40ss%2Fword@redis:6379/0"),
+        ("redis://outdial@redis/0", "redis://outdial:p%40ss%2Fword@redis/0"),
+        (
+            "rediss://outdial@redis/0?ssl_ca_certs=/ca.pem",
+            "rediss://outdial:p%40ss%2Fword@redis/0?ssl_ca_certs=/ca.pem",
+        ),
+        ("redis+socket:///run/redis.sock", "redis+socket://:p%40ss%2Fword@/run/redis.sock"),
+        ("sentinel://outdial@a:1,b:2/0?master=m", "sentinel://outdial:p%40ss%2Fword@a:1,b:2/0?master=m"),
+    ],
+)
+def test_the_password_of_redis_may_come_from_a_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch, url: str, complete: str
+) -> None:
+    (file.parent / "pw").write_text("p@ss/word\n")
+    file.write_text(f'redis_password_file = "pw"\n{DESIGN}'.replace("redis://127.0.0.1:6379/0", url))
+    settings = Settings.load(file)
+    assert settings.redis_url == complete
+    assert (settings.redis_address.password, settings.result_backend_url[-1]) == ("p@ss/word", "1")
+
+
+def test_files_of_a_container_are_named_by_the_environment_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pw").write_text("s3cret")
+    (tmp_path / "results").write_text("redis://results/1")
+    for name, value in {
+        "REDIS_URL": "redis://outdial@redis/0",
+        "REDIS_PASSWORD_FILE": "pw",
+        "RESULT_BACKEND_FILE": "results",
+        "RESULT_BACKEND_PASSWORD_FILE": "pw",
+    }.items():
+        monkeypatch.setenv(f"OUTDIAL_{name}", value)
+    settings = Settings.load()
+    assert settings.redis_url == "redis://outdial:s3cret@redis/0"
+    assert settings.result_backend == "redis://:s3cret@results/1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('redis_password_file = "gone"', "redis_password_file: "),
+        ('redis_password_file = "empty"', "is empty; give a readable file"),
+        ('redis_password_env = "NO_SUCH"', "redis_password_env: the environment variable NO_SUCH is not set"),
+        (
+            'redis_password_file = "pw"\nredis_url = "redis://:x@h"',
+            "redis_password: is given twice; take the password",
+        ),
+        ('result_backend_password_file = "pw"', "result_backend_password: has no address in Redis to go with"),
+    ],
+)
+def test_a_password_of_redis_that_cannot_be_is_said_in_one_sentence(file: Path, lines: str, told: str) -> None:
+    (file.parent / "pw").write_text("s3cret")
+    (file.parent / "empty").write_text("\n")
+    file.write_text(lines if "redis_url" in lines else f'redis_url = "redis://h"\n{lines}')
+    sentence = problems(file)
+    assert told in sentence
+    assert "s3cret" not in sentence
+
+
+def test_files_that_everybody_may_read_are_known(file: Path) -> None:
+    for name, mode in (("open", 0o644), ("changed", 0o660), ("owner", 0o600), ("group", 0o640)):
+        (file.parent / name).write_text("s3cret")
+        (file.parent / name).chmod(mode)
+    files = [file.parent / name for name in ("open", "changed", "owner", "group", "gone")]
+    assert [found.name for found in open_to_others([*files, Path("/run/secrets/pw")])] == ["open", "changed"]

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -31,6 +32,8 @@ _ORIGIN = r"^(none|(api|hook):([A-Za-z0-9._-]{1,64}|\*))$"
 _OURS = re.compile(r"(?i)host|content-.*|transfer-encoding|connection|webhook-.*|expect|te|upgrade|trailer")
 # Standard Webhooks 1.0, section "Signature scheme": 24 to 64 bytes.
 _SECRET_BYTES = range(24, 65)
+# A source whose block has one of these tells its CRM of results: a template, or what to call the CRM with.
+_TELLING = ("result", "rest_url", "access_token")
 
 
 def _network(text: Any) -> Network:
@@ -42,6 +45,11 @@ def _network(text: Any) -> Network:
 
 def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
+
+
+def tells(block: Mapping[str, Any]) -> bool:
+    """Return whether a source with this block, read or not, may tell its CRM of results."""
+    return any(block.get(f"{name}{form}") for name in _TELLING for form in ("", "_env", "_file"))
 
 
 def signing_key(secret: str) -> bytes:

@@ -7,11 +7,9 @@ from typing import Any
 from worker.hopper import Hopper, Keeping
 from worker.jobs import DialResult
 from worker.settings import Settings
-from worker.webhooks.endpoints import Route
+from worker.webhooks.endpoints import Route, tells
 
 _SOURCE = "source:"
-# A source whose block has one of these tells its CRM of results: a template, or what to call the CRM with.
-_TELLING = ("result", "rest_url", "access_token")
 # Ends per step: a longer one would keep others, and the dialing, from Redis.
 _BATCH = 100
 _PORT = re.compile(r"https?://[^/\s{}@]*:([0-9]{1,5})(?=[/?#\"'\s]|$)")
@@ -19,7 +17,7 @@ _PORT = re.compile(r"https?://[^/\s{}@]*:([0-9]{1,5})(?=[/?#\"'\s]|$)")
 
 def telling_sources(settings: Settings) -> list[str]:
     """Return the names of the sources whose CRM may be told of results; the adapter decides for each result."""
-    return [name for name, block in settings.source.items() if any(block.get(key) for key in _TELLING)]
+    return [name for name, block in settings.source.items() if tells(block)]
 
 
 def anybody_listens(settings: Settings) -> bool:
