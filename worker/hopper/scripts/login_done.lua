@@ -9,8 +9,10 @@ if token ~= '' and values[2] == token then return { tonumber(values[3]) } end
 -- Too late: somebody else had the turn since, or the credentials changed; their word counts.
 if values[1] ~= nonce then return { -1 } end
 redis.call('HDEL', home, 'login_nonce', 'login_until')
+redis.call('HDEL', key('pbx', pbx), 'login_until')
 if token == '' then
   redis.call('HDEL', home, 'token')
+  redis.call('HDEL', key('pbx', pbx), 'logged_in')
   if block_s > 0 then
     redis.call('HSET', key('pbx', pbx), 'barred_until', stamp(NOW + block_s), 'barred_reason', ARGV[5],
       'barred_by', 'login')
@@ -20,6 +22,7 @@ if token == '' then
   return { tonumber(values[3] or 0) }
 end
 redis.call('HSET', home, 'token', token, 'since', stamp(NOW))
+redis.call('HSET', key('pbx', pbx), 'logged_in', 1)
 close_breaker(pbx)
 look_again(pbx)
 return { redis.call('HINCRBY', home, 'generation', 1) }

@@ -24,4 +24,6 @@ local ready_at = tonumber(values[3] or 0) + spacing_s
 if ready_at > NOW then return { 'wait', stamp(ready_at - NOW) } end
 redis.call('HDEL', home, 'token')
 redis.call('HSET', home, 'login_nonce', nonce, 'login_until', stamp(NOW + lease_s))
+redis.call('HDEL', key('pbx', pbx), 'logged_in')
+redis.call('HSET', key('pbx', pbx), 'login_until', stamp(NOW + lease_s))
 return { 'login', generation }

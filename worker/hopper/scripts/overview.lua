@@ -40,7 +40,7 @@ local function glance(pbx)
     max_open_calls = tonumber(state[3] or 0), barred_until = tonumber(state[4] or 0),
     barred_since = tonumber(state[5] or 0), barred_reason = state[6] or '', barred_by = state[7] or '',
     paused = redis.call('SISMEMBER', key('paused'), pbx) == 1,
-    logged_in = redis.call('HEXISTS', key('token', pbx), 'token') == 1 }
+    logged_in = redis.call('HEXISTS', key('pbx', pbx), 'logged_in') == 1 }
 end
 
 local workers, values = {}, redis.call('HGETALL', key('workers'))

@@ -7,6 +7,7 @@ redis.call('HSET', key('pbx', pbx), unpack(ARGV, 3))
 if redis.call('HGET', key('token', pbx), 'credentials') ~= credentials then
   local generation = redis.call('HGET', key('token', pbx), 'generation') or 0
   redis.call('DEL', key('token', pbx))
+  redis.call('HDEL', key('pbx', pbx), 'logged_in', 'login_until')
   redis.call('HSET', key('token', pbx), 'credentials', credentials, 'generation', generation + 1)
   close_breaker(pbx)
 end

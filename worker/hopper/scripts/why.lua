@@ -77,7 +77,7 @@ if limits then
   facts.permit_in_s = math.max(0, permit_wait(limits, before))
 end
 
-local session = redis.call('HMGET', key('token', pbx), 'token', 'login_until')
+local session = redis.call('HMGET', key('pbx', pbx), 'logged_in', 'login_until')
 facts.logged_in = session[1] and true or false
 facts.logging_in = number(session[2]) > NOW
 

@@ -16,9 +16,10 @@
 --   NS:lines:PBX       zset    ID -> end of lease: one open call
 --   NS:exts:PBX        zset    EXT -> end of lease: extension in a call or resting
 --   NS:expiry          zset    ID -> expires_at of jobs that have one and are not final
---   NS:pbx:PBX         hash    limits, `tat` (GCRA), and the breaker (see `breaker` below)
+--   NS:pbx:PBX         hash    limits, `tat` (GCRA), the breaker (see `breaker` below); and for those who may not
+--                              read the token: `logged_in`, if there is one, and `login_until` (see login_turn.lua)
 --   NS:known           set     names of all PBXs ever registered
---   NS:token:PBX       hash    the shared login (see login_turn.lua)
+--   NS:token:PBX       hash    the shared login (see login_turn.lua); read and written by those who dial alone
 --   NS:paused          set     PBX names, and * for the kill switch
 --   NS:arrivals        zset    ID -> its `seq`: all jobs there are a record of, for listing
 --   NS:ended           zset    ID -> time it ended, for listing
