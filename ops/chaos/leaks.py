@@ -1,4 +1,4 @@
-"""What no log may show: dialed numbers, tokens, passwords."""
+"""What no surface may show: dialed numbers, tokens, passwords."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -16,13 +16,24 @@ def leaks_in(logs: Iterable[Path], secrets: Mapping[str, str]) -> list[str]:
         logs: Files to look through.
         secrets: {text that must not occur: what it is}.
     """
+    texts = {log.name: log.read_text(encoding="utf-8", errors="replace") for log in logs}
+    return leaks_in_texts(texts, secrets)
+
+
+def leaks_in_texts(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
+    """
+    Return one sentence for each kind of leak in each text, without the secret.
+
+    Args:
+        texts: {what shows it: what it shows}.
+        secrets: {text that must not occur: what it is}.
+    """
     # One pattern for all: thousands of numbers are looked for in thousands of lines.
     pattern = re.compile("|".join(re.escape(text) for text in sorted(secrets, key=len, reverse=True)) or r"(?!)")
     leaks = []
-    for log in logs:
-        text = log.read_text(encoding="utf-8", errors="replace")
+    for surface, text in texts.items():
         kinds = {secrets[found.group()] for found in pattern.finditer(text)}
         if _TOKEN_IN_ADDRESS.search(text):
             kinds.add("a token in an address")
-        leaks += [f"{log.name} shows {kind}" for kind in sorted(kinds)]
+        leaks += [f"{surface} shows {kind}" for kind in sorted(kinds)]
     return leaks
