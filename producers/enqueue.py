@@ -17,7 +17,7 @@ from producers.masking import masked
 from producers.numbers import NumberRefused, dialable
 from worker import tracing
 from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
-from worker.hopper import Hopper, Order, Receipt
+from worker.hopper import Hopper, Order, Receipt, tls_problem
 from worker.jobs import DialJob, DialResult, JobState, digits_given_as_int
 from worker.secret_reader import Role
 from worker.settings import NumberRules, Settings
@@ -362,6 +362,8 @@ def _complaint(error: redis.RedisError) -> str:
         return "is full and takes no jobs; give it more memory"
     if isinstance(error, redis.exceptions.ReadOnlyError):
         return "is a read-only copy; name the primary by redis_url"
+    if problem := tls_problem(error):
+        return f"cannot be used: {problem}"
     if isinstance(error, redis.ConnectionError | redis.TimeoutError):
         return f"does not answer ({type(error).__name__}); start it, or set redis_url"
     word = re.match(r"[A-Z]{2,20}\b", str(error))

@@ -60,9 +60,9 @@ def examine(settings: Settings, *, pbxs: bool = True) -> Iterator[Finding]:
     try:
         yield from _redis(hopper, settings)
     except redis.RedisError as error:
-        place = settings.redis_address.place
+        advice = hint_for(error) or "start it, or set redis_url"
         yield Finding(
-            "bad", "redis", f"{place} does not answer ({type(error).__name__})", "start it, or set redis_url"
+            "bad", "redis", f"{settings.redis_address.place} does not answer ({type(error).__name__})", advice
         )
         return
     for name, pbx in settings.pbx.items() if pbxs else ():
@@ -78,6 +78,9 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
     server = client.info("server")
     version = server.get("valkey_version") or server.get("redis_version")
     yield Finding("ok", "redis", f"{settings.redis_address.place} answers, version {version}")
+    if settings.redis_address.tls_options.get("ssl_cert_reqs", "required") != "required":
+        advice = "leave ssl_cert_reqs out of redis_url, and name the authority by ssl_ca_certs"
+        yield Finding("warning", "redis", "its certificate is not verified", advice)
     if client.info("persistence").get("aof_enabled"):
         yield Finding("ok", "persistence", "append-only file is on")
     else:

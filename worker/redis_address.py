@@ -14,12 +14,13 @@ _SENTINEL_S = 1.0
 _DEFAULT_MASTER = "mymaster"  # the name in the sentinel.conf that Redis ships
 _PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379}
 _TLS_OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
+_TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _SENTINEL_OPTIONS = {"master", "sentinel_user", "sentinel_password"}
 _OPTIONS = {
     "redis": set(),
     "rediss": _TLS_OPTIONS,
     "redis+socket": {"virtual_host"},
-    "sentinel": _SENTINEL_OPTIONS,
+    "sentinel": _SENTINEL_OPTIONS | _TLS_OPTIONS,
 }
 
 
@@ -63,8 +64,9 @@ class RedisAddress:
                 `ssl_check_hostname`; `redis+socket://[[USER]:PASSWORD@]/PATH[?virtual_host=DB]`; or
                 `sentinel://[[USER]:PASSWORD@]HOST[:PORT],HOST[:PORT],.../DB?master=NAME`, with semicolons or
                 commas and the scheme once or for each, user and password being those of the data, and
-                `sentinel_user` and `sentinel_password` as options for the sentinels' own. User names and
-                passwords are percent-encoded.
+                `sentinel_user` and `sentinel_password` as options for the sentinels' own; with any of the TLS
+                options both the sentinels and the data are spoken to by TLS. User names and passwords are
+                percent-encoded.
 
         Raises:
             ValueError: With one sentence that quotes nothing of the address.
@@ -87,7 +89,7 @@ class RedisAddress:
             database=_number(options.get("virtual_host", "") if socket else _only(parts, "database")),
             username=_only(parts, "username") or None,
             password=_only(parts, "password") or None,
-            tls=_tls(options) if scheme == "rediss" else (),
+            tls=_tls(options) if scheme == "rediss" or options.keys() & _TLS_OPTIONS else (),
             master=options.get("master", _DEFAULT_MASTER) if scheme == "sentinel" else "",
             sentinel_username=options.get("sentinel_user"),
             sentinel_password=options.get("sentinel_password"),
@@ -127,6 +129,11 @@ class RedisAddress:
         return dict(self.tls)
 
     @property
+    def tls_files(self) -> dict[str, str]:
+        """The files that TLS needs: {option: path}."""
+        return {name: str(value) for name, value in self.tls if name in _TLS_FILES}
+
+    @property
     def sentinel_options(self) -> dict[str, Any]:
         """What the connections to the sentinels themselves are made with."""
         options: dict[str, Any] = {
@@ -135,6 +142,8 @@ class RedisAddress:
             # redis-py would ask a dead sentinel ten times before it asks the next one.
             "retry": Retry(NoBackoff(), 0),
         }
+        if self.tls:
+            options |= {"ssl": True, **self.tls_options}
         if self.sentinel_password:
             # Celery shows its options to whoever inspects a worker; this value shows no password.
             login = UsernamePasswordCredentialProvider(self.sentinel_username, self.sentinel_password)
@@ -205,7 +214,8 @@ def _number(text: str) -> int:
 
 
 def _tls(options: dict[str, str]) -> tuple[tuple[str, str | bool], ...]:
-    made: dict[str, str | bool] = {"ssl_cert_reqs": "required", **options}
+    made: dict[str, str | bool] = {"ssl_cert_reqs": "required"}
+    made |= {name: value for name, value in options.items() if name in _TLS_OPTIONS}
     if made["ssl_cert_reqs"] not in ("required", "optional", "none"):
         raise ValueError("ssl_cert_reqs must be required, optional or none")
     if "ssl_check_hostname" in options:

@@ -8,6 +8,7 @@ from redis.exceptions import InvalidResponse
 from redis.sentinel import MasterNotFoundError
 
 from worker import metrics
+from worker.hopper import tls_problem
 
 log = structlog.get_logger()
 
@@ -24,7 +25,7 @@ _HINTS = {
     "BUSY": "a script that is not ours keeps Redis busy; see SCRIPT KILL",
     "NOAUTH": "check user name and password in redis_url",
     "WRONGPASS": "check user name and password in redis_url",
-    "NOPERM": "the user in redis_url may not do this; grant it all commands on its keys and channels",
+    "NOPERM": "the user in redis_url may not do this; give it the rules of ops/redis/users.acl",
     "DENIED": "Redis is in protected mode; give it a password",
     "CLUSTERDOWN": "Redis Cluster cannot hold jobs; name a single server or a sentinel group by redis_url",
     "TRYAGAIN": "Redis Cluster cannot hold jobs; name a single server or a sentinel group by redis_url",
@@ -50,7 +51,7 @@ def hint_for(error: BaseException) -> str:
         return _NO_PRIMARY
     if isinstance(error, redis.AuthenticationError):
         return _HINTS["WRONGPASS"]
-    return _HINTS.get(_word(error), "")
+    return tls_problem(error) or _HINTS.get(_word(error), "")
 
 
 def tell(error: redis.RedisError, **fields: object) -> None:

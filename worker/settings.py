@@ -464,6 +464,7 @@ class Settings(BaseSettings):
             told = [_sentence(problem) for problem in refused.errors()]
             raise ConfigurationError(reader.problems + told) from None
         changes = _with_passwords(settings, passwords, reader.problems) | _with_secrets_of_parts(settings, reader)
+        reader.problems += _missing_tls_files(settings)
         if reader.problems:
             raise ConfigurationError(reader.problems)
         resolved = settings.model_copy(update=changes)
@@ -550,6 +551,17 @@ def _with_passwords(settings: Settings, passwords: dict[str, str], problems: lis
         except ValueError as wrong:
             problems.append(f"{_PASSWORDS[setting]}: {wrong}")
     return changes
+
+
+def _missing_tls_files(settings: Settings) -> list[str]:
+    addresses = {"redis_url": settings.redis_address, "result_backend": settings.result_address}
+    return [
+        f"{setting}: {option} is {file}, which is not a file; give one in PEM form"
+        for setting, address in addresses.items()
+        if address and (setting == "redis_url" or settings.result_backend)
+        for option, file in address.tls_files.items()
+        if not Path(file).is_file()
+    ]
 
 
 def _with_secrets_of_parts(settings: Settings, reader: SecretReader) -> dict[str, Any]:
@@ -678,7 +690,8 @@ def _with_ca_file(route: _RouteT, where: str, reader: SecretReader) -> _RouteT:
 def _holds_secret(content: dict[str, Any]) -> bool:
     """Whether a settings file has a secret in it, and not only where one is."""
     addresses = (content.get(name) for name in ("redis_url", "result_backend"))
-    if any("@" in url for url in addresses if isinstance(url, str)):
+    # Between the user's name and the host; a user alone is no secret.
+    if any(re.search(r"://[^@/]*:[^@]*@", url) for url in addresses if isinstance(url, str)):
         return True
     parts = [part for kind in ("pbx", "webhook", "source") for part in content.get(kind, {}).values()]
     return any(_names_secret(part) for part in (*parts, content.get("flower", {})))

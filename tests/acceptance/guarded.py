@@ -230,7 +230,7 @@ def do_everything(world: Guarded) -> Done:
     in_flower = eventually(lambda: len(tasks := world.flower("api/tasks").json()) == len(jobs) and tasks)
     assert "dialer1" in world.flower("api/workers?refresh=1").text
     token = world.admin.hget("outdial:token:hq", "token")
-    by_celery = _asked_by_celery(world, jobs[PLACED])
+    by_celery = asked_by_celery(world, jobs[PLACED])
     return Done(jobs, states, by_celery, in_flower, world.doctor().stdout, {token} if token else set())
 
 
@@ -256,7 +256,7 @@ def _told(world: Guarded) -> set[str]:
     return {json.loads(request.body)["data"]["job_id"] for request in world.crm.requests}
 
 
-def _asked_by_celery(world: Guarded, job_id: str) -> Any:
+def asked_by_celery(world: Guarded, job_id: str) -> Any:
     """Return a result as a program gets it that knows nothing but Celery."""
     address = RedisAddress.parse(world.url("results", 1, password=True))
     app = Celery(backend=address.celery_url, set_as_current=False)

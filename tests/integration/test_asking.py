@@ -4,6 +4,7 @@ import getpass
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -414,6 +415,17 @@ def test_the_doctor_says_that_redis_is_full(config: str, stage: Stage) -> None:
 
     assert said["memory"].level == said["pbx hq"].level == "bad"
     assert "raise maxmemory" in said["pbx hq"].advice
+
+
+def test_the_doctor_warns_of_secrets_that_every_user_may_read(config: str, stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "hq").write_text("s3cret")
+    Path(config).write_text(Path(config).read_text().replace('password = "x"', 'password_file = "hq"'))
+    Path(config).chmod(0o600)
+    (tmp_path / "hq").chmod(0o644)
+    settings = Settings.load(config)
+    said = [finding for finding in examine(settings, pbxs=False) if finding.subject == "secrets"]
+    assert {finding.advice.split(" (")[0] for finding in said} == {f"chmod 600 {tmp_path / 'hq'}"}
+    assert not [finding for finding in examine(settings, pbxs=False) if finding.subject.startswith("pbx")]
 
 
 def test_the_doctor_warns_of_breakers_and_unknown_jobs(config: str, stage: Stage) -> None:

@@ -39,6 +39,15 @@ def test_a_group_of_sentinels_has_two_logins() -> None:
     assert RedisAddress.parse("sentinel://a").master == "mymaster"
 
 
+def test_sentinels_are_spoken_to_as_the_data_is() -> None:
+    address = RedisAddress.parse("sentinel://a:1,b:2/0?master=calls&ssl_ca_certs=/ca.pem")
+    assert address.tls_options == {"ssl_cert_reqs": "required", "ssl_ca_certs": "/ca.pem"}
+    assert address.tls_options.items() <= address.sentinel_options.items()
+    assert address.sentinel_options["ssl"] is True
+    assert address.tls_files == {"ssl_ca_certs": "/ca.pem"}
+    assert "ssl" not in RedisAddress.parse("sentinel://a:1").sentinel_options
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [

@@ -329,8 +329,8 @@ def test_a_password_in_the_file_does_not_reach_who_has_no_use_for_it(file: Path)
         ("redis://redis:6379/0", "redis://:p%40ss%2Fword@redis:6379/0"),
         ("redis://outdial@redis/0", "redis://outdial:p%40ss%2Fword@redis/0"),
         (
-            "rediss://outdial@redis/0?ssl_ca_certs=/ca.pem",
-            "rediss://outdial:p%40ss%2Fword@redis/0?ssl_ca_certs=/ca.pem",
+            "rediss://outdial@redis/0?ssl_cert_reqs=none",
+            "rediss://outdial:p%40ss%2Fword@redis/0?ssl_cert_reqs=none",
         ),
         ("redis+socket:///run/redis.sock", "redis+socket://:p%40ss%2Fword@/run/redis.sock"),
         ("sentinel://outdial@a:1,b:2/0?master=m", "sentinel://outdial:p%40ss%2Fword@a:1,b:2/0?master=m"),

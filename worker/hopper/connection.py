@@ -53,12 +53,13 @@ def connect(url: str) -> "redis.Redis":
     if address.socket:
         return redis.Redis(unix_socket_path=address.socket, **options)
     options |= {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
+    options |= {"ssl": True, **address.tls_options} if address.tls else {}
     if address.master:
         sentinels = Sentinel(list(address.hosts), sentinel_kwargs=address.sentinel_options)
         behind: redis.Redis = sentinels.master_for(address.master, **options)
         return behind
     [(host, port)] = address.hosts
-    return redis.Redis(host=host, port=port, ssl=bool(address.tls), **options, **address.tls_options)
+    return redis.Redis(host=host, port=port, **options)
 
 
 # The primary is elsewhere now. A new connection asks DNS, or the sentinels, where.
