@@ -12,7 +12,7 @@ NO_PYTHON := outdial needs Python 3.11 or newer with its venv module (on Debian:
 	name one with make PYTHON=/path/to/python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format bench chaos fuzz requirements clean
+.PHONY: help setup demo up test lint audit format bench chaos fuzz requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -32,6 +32,10 @@ lint: $(VENV)/.dev ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m ops.audit --offline
+
+audit: $(VENV)/.dev ## Check pins, hashes and licences of packages; known weaknesses too, where there is a network
+	@$(BIN)/python -m ops.audit
 
 format: $(VENV)/.dev ## Put the code into form
 	@$(BIN)/ruff check --fix-only .
