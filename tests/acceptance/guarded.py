@@ -48,13 +48,13 @@ class Guarded:
     folder: Path
     server: EmbeddedRedis
     admin: redis.Redis
+    admin_password: str
     site: Installation
     crm: Endpoint
     scheme: str = "redis"
     port: int = 0
     query: str = ""
     flower_url: str = ""
-    flower_log: Path = Path()
     metrics_urls: list[str] = field(default_factory=list)
     client: Client = field(default_factory=lambda: Client("", ""))
     passwords: dict[str, str] = field(default_factory=dict)
@@ -142,7 +142,7 @@ def guarded(
         site = stack.enter_context(installation(folder, server, "outdial", hq=_PBX))
         certificate = keep_certificate(folder / "crm.tls", host="127.0.0.1")
         crm = stack.enter_context(endpoint(certificate, always(200)))
-        made = Guarded(folder, server, client, site, crm, port=server.port, passwords=passwords)
+        made = Guarded(folder, server, client, admin, site, crm, port=server.port, passwords=passwords)
         if tls:
             files = {"ssl_ca_certs": "ca", "ssl_certfile": "client_cert", "ssl_keyfile": "client_key"}
             made.query = "?" + "&".join(f"{option}={tls[name]}" for option, name in files.items())
@@ -178,33 +178,23 @@ def running(made: Guarded) -> Iterator[None]:
     """Run workers, the intake and Flower for the length of the block, each as the user it has."""
     site = made.site
     site.environment.pop("TEST_PBX_PASSWORD", None)
-    made.flower_log = made.folder / "flower.log"
-    port, *ports = (free_port() for _ in range(3))
-    made.metrics_urls = [f"http://127.0.0.1:{each}/metrics" for each in ports]
-    made.flower_url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "ops.flower", "--config", str(site.config), "--port", str(port)]
+    ports = [free_port(), free_port()]
+    made.metrics_urls = [f"http://127.0.0.1:{port}/metrics" for port in ports]
+    command = [sys.executable, "-m", "ops.flower", "--config", str(site.config), "--port", "0"]
     environment = site.environment | made.environment("flower")
     with (
-        made.flower_log.open("a") as log,
-        child(command, stdout=log, stderr=log, env=environment),
+        (made.folder / "flower.log").open("a") as log,
+        child(command, stdout=subprocess.PIPE, stderr=log, env=environment) as flower,
         site.workers(
             processes=1, concurrency=8, OUTDIAL_METRICS__PORT=str(ports[0]), **made.environment("worker")
         ),
         site.api("--metrics-port", str(ports[1])) as api,
     ):
+        assert flower.stdout is not None
+        made.flower_url = json.loads(flower.stdout.readline())["url"].rstrip("/")
         _, text = apikeys.create(site.hopper, site.settings, "crm", scopes=apikeys.SCOPES)
         made.client = Client(api.url, text)
-        eventually(lambda: _answers(f"{made.flower_url}/healthcheck"))
         yield
-
-
-def _answers(url: str) -> bool:
-    with requests.Session() as session:
-        session.trust_env = False
-        try:
-            return session.get(url, timeout=2).ok
-        except requests.RequestException:
-            return False
 
 
 @dataclass

@@ -68,9 +68,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 @pytest.fixture(scope="module")
 def done(world: Guarded) -> Done:
     """Everything, once; with what all surfaces showed while it ran."""
-    with running(world):
-        done = do_everything(world)
-        done.texts = surfaces(world, done.jobs)
+    with redis.Redis(port=world.port, password=world.admin_password, decode_responses=True) as other:
+        told = other.pubsub()
+        told.psubscribe("*")
+        with running(world):
+            done = do_everything(world)
+            done.texts = surfaces(world, done.jobs)
+        heard = list(iter(lambda: told.get_message(timeout=0.01), None))
+        told.close()
+    done.texts["Celery's events, and all else that is published"] = str(heard)
+    assert done.jobs[FAILED] in str(heard)
     done.denied = world.denied()
     return done
 
@@ -176,7 +183,7 @@ def surfaces(world: Guarded, jobs: dict[str, str]) -> dict[str, str]:
     assert "outdial_attempts_total{" in seen["metrics"]
     seen["deliveries to the CRM"] = str([request.body for request in world.crm.requests])
     seen |= in_redis(world)
-    seen["arguments of processes"] = "\n".join(arguments_below(os.getpid()))
+    seen["arguments and environment of processes"] = "\n".join(given_to_processes_below(os.getpid()))
     return seen
 
 
@@ -202,13 +209,13 @@ def _content(admin: Any, name: str) -> Any:
     return read[kind](name) if kind in read else str(admin.sort(name, by="nosort", alpha=True))
 
 
-def arguments_below(pid: int) -> Iterator[str]:
-    """Yield the command line of each process below one; any user of the host may read those."""
+def given_to_processes_below(pid: int) -> Iterator[str]:
+    """Yield command line and environment of each process below one; the former any user of the host may read."""
     for child in children_of(pid):
         try:
-            line = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if "ops.pbx_simulator" not in line:  # whose password is made up, and everybody's
-                yield line
-            yield from arguments_below(child)
+            given = [Path(f"/proc/{child}/{what}").read_bytes() for what in ("cmdline", "environ")]
+            yield from given_to_processes_below(child)
         except FileNotFoundError:
             continue  # it has ended
+        if b"ops.pbx_simulator" not in given[0]:  # whose password is made up, and everybody's
+            yield b" ".join(given).replace(b"\0", b" ").decode(errors="replace")
