@@ -3,6 +3,8 @@
 #
 #   sh users.sh FOLDER [NAMESPACE [DATABASE]]      NAMESPACE as in the settings, DATABASE the number in redis_url
 #
+# The files worker, intake and flower must be there; results, replica and sentinel where somebody is to use them.
+#
 # Needs what every Redis image has: sh, awk and sha256sum. Passwords are taken without the newline at their end, as the
 # processes read them, and appear in no argument list; only their SHA-256 goes into the output, which is as far as
 # Redis itself needs them. They must be long random ones, for a hash of a short one can be searched.
@@ -23,20 +25,28 @@ hash_of() {
 	printf %s "$password" | sha256sum | cut -d ' ' -f 1
 }
 
+hash_if_there() {
+	[ ! -e "$folder/$1" ] || hash_of "$1"
+}
+
 worker=$(hash_of worker)
 intake=$(hash_of intake)
 flower=$(hash_of flower)
-results=
-if [ -e "$folder/results" ]; then results=$(hash_of results); fi
+results=$(hash_if_there results)
+replica=$(hash_if_there replica)
+sentinel=$(hash_if_there sentinel)
 
 # An ACL file has a user a line, and no comments.
 awk -v namespace="$namespace" -v worker="$worker" -v intake="$intake" -v flower="$flower" -v database="$database" \
-	-v results="$results" -v setinfo="${OLD_REDIS:+no}" '
+	-v results="$results" -v replica="$replica" -v sentinel="$sentinel" -v setinfo="${OLD_REDIS:+no}" '
 	/^#/ || /^[ \t]*$/ { next }
-	/^user/ { left_out = /@results@/ && results == "" }
+	/^user/ {
+		left_out = /@results@/ && results == "" || /@replica@/ && replica == "" || /@sentinel@/ && sentinel == ""
+	}
 	left_out { next }
 	{
-		gsub("@worker@", worker); gsub("@intake@", intake); gsub("@flower@", flower); gsub("@results@", results)
+		gsub("@worker@", worker); gsub("@intake@", intake); gsub("@flower@", flower)
+		gsub("@results@", results); gsub("@replica@", replica); gsub("@sentinel@", sentinel)
 		gsub("@database@", database)
 		gsub("~outdial", "~" namespace); gsub("&outdial", "\\&" namespace)
 		if (setinfo == "no") sub(/ [+]client[|]setinfo/, "")
