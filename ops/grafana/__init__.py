@@ -1,0 +1,1 @@
+"""Two dashboards for Grafana, written as code: `python -m ops.grafana` makes the JSON in `dashboards/` anew."""
