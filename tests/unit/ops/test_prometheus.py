@@ -11,6 +11,8 @@ import yaml
 
 from tests.unit.ops.exported import PROMETHEUS, SERIES, misnomers, rules
 
+RUNBOOK = PROMETHEUS.with_name("runbook.md")
+
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not here; install Debian's package prometheus"
 )
@@ -54,9 +56,18 @@ def test_rules_ask_for_what_is_exported(rule: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
-def test_every_alert_says_how_bad_it_is_and_where_to_read_on(rule: dict[str, Any]) -> None:
+def test_every_alert_says_how_bad_it_is_and_leads_to_its_section(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert {"summary", "description", "runbook_url"} <= rule["annotations"].keys()
+    anchor = rule["annotations"]["runbook_url"].rpartition("#")[2]
+    assert anchor in written_sections()
+
+
+def written_sections() -> set[str]:
+    """Return the anchors, as GitHub makes them, of the sections about alerts that have a text."""
+    alerts = RUNBOOK.read_text().partition("\n# Alerts\n")[2]
+    sections = re.findall(r"^## (.+)\n+(?!#)(?=.)", alerts, flags=re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in sections}
 
 
 def test_alertmanager_holds_back_alerts_that_there_are() -> None:
