@@ -2,6 +2,7 @@
 
 SHELL := /bin/bash
 VENV := .venv
+CHECKS := .venv-checks
 BIN := $(VENV)/bin
 
 # The first Python that is new enough and can make virtual environments; PYTHON=/path/to/python chooses another.
@@ -12,7 +13,7 @@ NO_PYTHON := outdial needs Python 3.11 or newer with its venv module (on Debian:
 	name one with make PYTHON=/path/to/python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint audit format bench chaos fuzz requirements clean
+.PHONY: help setup demo up test lint audit format bench chaos fuzz compose-check image requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -50,6 +51,16 @@ chaos: $(VENV)/.runtime ## Break everything under load, see what is kept (6 minu
 fuzz: $(VENV)/.dev ## Hold the intake against its OpenAPI description, 2,500 cases (FUZZ='--seed 7')
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
+compose-check: $(CHECKS)/.done ## Hold Dockerfile, compose file and cluster files against schemas and rules
+	@$(CHECKS)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@if test -x $(CHECKS)/bin/hadolint; then $(CHECKS)/bin/hadolint Dockerfile; \
+		else echo "hadolint is not made for this machine: the Dockerfile goes unchecked"; fi
+	@$(CHECKS)/bin/python -m ops.docker.rules docker-compose.yml
+	@if test -d ops/kubernetes; then $(CHECKS)/bin/python -m ops.kubernetes; fi
+
+image: ## Build the container image outdial:VERSION (needs docker)
+	docker build --build-arg REVISION=$$(git rev-parse HEAD) -t outdial:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
+
 requirements: ## Pin the requirement files anew (needs uv)
 	uv pip compile pyproject.toml --extra local --extra report --extra sql-results --group build $(PINNED) -o requirements/runtime.txt
 	uv pip compile pyproject.toml --extra flower --extra report --extra sql-results --extra tracing --group build $(PINNED) -o requirements/image.txt
@@ -57,7 +68,7 @@ requirements: ## Pin the requirement files anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --group build --group dev $(PINNED) -o requirements/dev.txt
 
 clean: ## Remove what make made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(CHECKS) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
@@ -75,4 +86,11 @@ $(VENV)/.runtime: $(VENV)/bin/python requirements/runtime.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@echo "Installing pinned packages for tests"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(CHECKS)/.done: requirements/checks.txt
+	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
+	@echo "Installing pinned packages for checks"
+	@$(PYTHON) -m venv $(CHECKS)
+	@$(CHECKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checks.txt
 	@touch $@
