@@ -114,7 +114,7 @@ def users_file(folder: Path, passwords: Mapping[str, str], admin: str, **environ
     made = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
     digest = hashlib.sha256(admin.encode()).hexdigest()
     file = folder / "users.acl"
-    file.write_text(made.stdout.replace("user default off", f"user default on #{digest} ~* &* +@all"))
+    file.write_text(made.stdout.replace("user default off", f"user default on #{digest}"))
     return file
 
 

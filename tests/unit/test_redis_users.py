@@ -71,7 +71,7 @@ def test_the_token_is_the_one_kind_of_key_that_the_intake_cannot_name(passwords:
 
 def test_only_hashes_are_written_and_the_default_user_is_off(passwords: Path) -> None:
     made = users(passwords)
-    assert made["default"] == ["off"]
+    assert made["default"] == ["off", "~*", "&*", "+@all"]
     assert "password of" not in str(made)
     assert all(re.fullmatch("#[0-9a-f]{64}", rules[1]) for name, rules in made.items() if name != "default")
 
