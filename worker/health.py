@@ -243,7 +243,7 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
             "bad",
             subject,
             f"{closed.reason}; next try in {closed.seconds:.0f} s",
-            "check username and password",
+            _advice_for_barred(hopper, name),
         )
     except AttemptFailed as failed:
         yield Finding("bad", subject, failed.error, "check base_url, api and TLS settings")
@@ -256,6 +256,11 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
         yield Finding("ok", subject, text)
         if device is not None:
             yield Finding("ok", subject, f"its clock says {device.system_time}")
+
+
+def _advice_for_barred(hopper: Hopper, name: str) -> str:
+    [glance] = hopper.overview([name]).pbxs
+    return "check username and password" if glance.barred_by == "login" else "check base_url, api and TLS settings"
 
 
 def _device(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Device | None:

@@ -53,7 +53,7 @@ class Sweeper:
         for result in self._hopper.results(undelivered):
             if result.state.is_final:
                 self._outlet.ended(result)
-        log.info("results_delivered_late", jobs=len(undelivered))
+        log.info("results_left_behind", jobs=len(undelivered))
 
     def _run(self) -> None:
         redis_is = AwayLog("sweeper")
