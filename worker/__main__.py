@@ -8,8 +8,10 @@ from worker.errors import ConfigurationError
 from worker.health import examine
 from worker.metrics.serving import told_by_workers
 from worker.secret_reader import Role
+from worker.service_manager import Manager
 from worker.settings import Settings
 from worker.supervisor import Supervisor
+from worker.watchdog import Watchdog
 from worker.webhooks.targets import anybody_listens
 
 log = structlog.get_logger()
@@ -55,6 +57,8 @@ def worker(
             stop_grace_s=grace_s,
             webhooks=tellers,
             environment=environment,
+            watchdog=Watchdog.on(settings),
+            manager=Manager.from_environment(),
         )
         raise SystemExit(supervisor.run())
 

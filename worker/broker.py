@@ -19,6 +19,8 @@ from kombu.transport import redis as transports
 
 from worker.hopper import Hopper
 from worker.messages import Unusable, job_id_in
+from worker.pulse import PULSE
+from worker.redis_away import is_silence
 
 log = structlog.get_logger()
 
@@ -87,7 +89,10 @@ class _GatedRedis(redis.Redis):
 
     def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
         reply: Any = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
-        if command_name != "BRPOP" or not reply or self._gate is None:
+        if command_name != "BRPOP" or self._gate is None:
+            return reply
+        PULSE.answered("consumer")
+        if not reply:
             return reply
         queue, found = reply
         admitted = self._gate.admit(found)
@@ -207,6 +212,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self._is_away = False
 
     def _say_away(self, error: Exception) -> None:
+        if not is_silence(error):
+            PULSE.refused("consumer")
         if not self._is_away:
             log.warning("redis_away", thread="consumer", error=type(error).__name__)
         self._is_away = True

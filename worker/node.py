@@ -6,15 +6,17 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import redis
 import structlog
 from celery import Celery, bootsteps
 from celery.platforms import SecurityWarning
+from celery.worker.state import active_requests
 from redis.exceptions import NoPermissionError
 
-from worker import logs, tracing
+from worker import logs, pulse, tracing
 from worker.errors import ConfigurationError
 from worker.health import redis_problem
 from worker.hopper import Hopper
@@ -99,15 +101,22 @@ def until_redis_is_there(step: Callable[[], object]) -> None:
             return redis_is.back()
 
 
-def begin(config: str | None, supervisor_pipe: int | None, role: Role, *, process: str = "") -> Settings:
+def slots_taken() -> frozenset[str]:
+    """Return the ids of the tasks in this process's slots."""
+    while True:
+        with suppress(RuntimeError):  # one began meanwhile
+            return frozenset(request.id for request in active_requests)
+
+
+def begin(config: str | None, supervisor_pipe: int | None, role: Role, *, process: str) -> Settings:
     """
-    Read the settings, set log and traces up, and watch the supervisor.
+    Read the settings, set log and traces up, watch the supervisor, and show signs of life.
 
     Args:
         config: The settings file; None as in `Settings.load`.
         supervisor_pipe: Its reading end; the supervisor's death closes the other one.
         role: What the process does: it gets no other secrets.
-        process: This process's name, for its log lines.
+        process: This process's name, for its log lines and its signs of life.
 
     Raises:
         ConfigurationError: With one sentence for every problem at once.
@@ -119,6 +128,7 @@ def begin(config: str | None, supervisor_pipe: int | None, role: Role, *, proces
     tracing.set_up(settings.tracing, process=process)
     if supervisor_pipe is not None:
         threading.Thread(target=_stop_with_the_supervisor, args=(supervisor_pipe,), daemon=True).start()
+    pulse.beat(settings.worker.heartbeat_dir, process, limit_s=settings.worker.deaf_after_s)
     return settings
 
 

@@ -15,9 +15,10 @@ from worker.app import build_app, dial_message
 from worker.dialing import Dialing
 from worker.errors import ConfigurationError
 from worker.hopper import Hopper
-from worker.node import begin, refuse_what_loses_jobs, until_redis_is_there, work
+from worker.node import begin, refuse_what_loses_jobs, slots_taken, until_redis_is_there, work
 from worker.pacer import Pacer
 from worker.pbx import Directory
+from worker.pulse import PULSE, Slots
 from worker.reconciler import Reconciler
 from worker.recovery import DEAD_ERRNO, DEAD_ERROR, Sweeper
 from worker.results import Deliverer
@@ -58,7 +59,7 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
     broker.guard(app, hopper, message)
     pacer = Pacer(hopper, queue=settings.queue, message=message, name=name, slots=concurrency)
     sweeper = Sweeper(hopper, deliverer)
-    app.steps["worker"].add(_step(app, hopper, [pacer, sweeper, reconciler], deliverer))
+    app.steps["worker"].add(_step(app, hopper, [pacer, sweeper, reconciler], deliverer, settings))
     return work(app, name=name, concurrency=concurrency)
 
 
@@ -72,7 +73,11 @@ def _hand_back_what_never_began(hopper: Hopper) -> None:
 
 
 def _step(
-    app: Celery, hopper: Hopper, threads: Sequence[Pacer | Sweeper | Reconciler], deliverer: Deliverer
+    app: Celery,
+    hopper: Hopper,
+    threads: Sequence[Pacer | Sweeper | Reconciler],
+    deliverer: Deliverer,
+    settings: Settings,
 ) -> type[bootsteps.StartStopStep]:
     class DialerThreads(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         """Our threads start before the first message and stop around the last: pacing first, delivery last."""
@@ -81,12 +86,14 @@ def _step(
         requires = ("celery.worker.components:Pool",)
 
         def start(self, worker: Any) -> None:
+            PULSE.expect(_limits(settings), slots=Slots(worker.concurrency, slots_taken))
             deliverer.start()
             for thread in reversed(threads):
                 thread.start()
             log.info("worker_ready", worker=worker.hostname, slots=worker.concurrency)
 
         def stop(self, worker: Any) -> None:
+            PULSE.expect({"stop": settings.worker.stop_grace_s + settings.worker.deaf_after_s})
             for thread in threads:
                 thread.stop()
             app.dialing.stopping.set()
@@ -97,6 +104,20 @@ def _step(
             log.info("worker_stopped", worker=worker.hostname)
 
     return DialerThreads
+
+
+def _limits(settings: Settings) -> dict[str, float]:
+    """Return after how many seconds without a sign each part is deaf (see `worker.heartbeat`)."""
+    once = settings.worker.deaf_after_s
+    return {
+        "consumer": once,
+        "pacer": once,
+        "sweeper": 2 * once,  # one sweep is several steps
+        "deliverer": 4 * once,  # a results backend may take its time
+        "reconciler": 6 * once,  # two log-ins and two looks at a PBX that lets each request run into its time-out
+        # A log-in, and two attempts in one slot.
+        "pool": 3 * settings.limits.attempt_deadline_s,
+    }
 
 
 def _bury(hopper: Hopper, incarnation: str) -> None:

@@ -9,6 +9,7 @@ from redis.sentinel import MasterNotFoundError
 
 from worker import metrics
 from worker.hopper import tls_problem
+from worker.pulse import PULSE
 
 log = structlog.get_logger()
 
@@ -43,6 +44,12 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, redis.ConnectionError | redis.TimeoutError | InvalidResponse):
         return True
     return isinstance(error, redis.ResponseError) and _word(error) in _HINTS
+
+
+def is_silence(error: BaseException) -> bool:
+    """Whether *error* is that nobody answered; any other is a refusal, by the server or the network."""
+    # Of the kernel's own time-out redis-py makes a plain ConnectionError, with the OSError as its context.
+    return isinstance(error, redis.TimeoutError | TimeoutError) or isinstance(error.__context__, TimeoutError)
 
 
 def hint_for(error: BaseException) -> str:
@@ -89,6 +96,8 @@ class AwayLog:
 
     def away(self, error: redis.RedisError) -> None:
         """A step failed."""
+        if not is_silence(error):
+            PULSE.refused(self._thread)
         reason = (type(error).__name__, _word(error))
         if reason != self._told:
             tell(error, thread=self._thread)
@@ -96,6 +105,7 @@ class AwayLog:
 
     def back(self) -> None:
         """A step succeeded."""
+        PULSE.answered(self._thread)
         if self._told:
             log.info("redis_back", thread=self._thread)
         self._told = None

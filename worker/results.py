@@ -18,6 +18,7 @@ from redis.retry import Retry
 from worker import metrics, task_events
 from worker.hopper import Go, Hopper, Moment
 from worker.jobs import DialResult, JobState
+from worker.pulse import PULSE
 from worker.task_events import WITHDRAWN, Ran, Running, TaskEvent
 from worker.webhooks.targets import Announcer
 
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 # so that nobody waits, up to 100 ms under load.
 _COLLECT_S, _MOST_COLLECT_S = 0.005, 0.1
 _MOST_PER_BATCH = 500
+# So often a thread without news shows that it lives.
+_IDLE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,11 @@ class Deliverer:
             )
             more, news = True, list[_News]()
             while more:
+                PULSE.answered("deliverer")
                 news, more = self._batch(min(_MOST_COLLECT_S, _COLLECT_S * len(news)))
                 try:
-                    self._deliver(news, dispatcher)
+                    if news:
+                        self._deliver(news, dispatcher)
                 except Exception as error:  # noqa: BLE001
                     # Whatever a results backend may raise: the outbox still has the results, and a sweep
                     # brings them again until the backend takes them.
@@ -124,7 +129,10 @@ class Deliverer:
 
     def _batch(self, collect_s: float) -> tuple[list[_News], bool]:
         batch: list[_News] = []
-        item = self._news.get()
+        try:
+            item = self._news.get(timeout=_IDLE_S)
+        except queue.Empty:
+            return batch, True
         if item is not None:
             time.sleep(collect_s)
         while item is not None:

@@ -227,11 +227,27 @@ class BreakerSettings(_Part):
 
 
 class WorkerSettings(_Part):
-    """How many processes and slots, and how long they may take to stop."""
+    """
+    How many processes and slots, how long they may take to stop, and how they show that they are well.
+
+    In `heartbeat_dir`, a folder of one `outdial worker` alone, it and its processes write every second when their
+    parts last heard something. `python -P -m worker.heartbeat check` reads that, and a process that has heard
+    nothing for `deaf_after_s` though Redis answers is ended and started anew. Without the folder nobody looks. A
+    process finds a half-open connection by itself within 12 s: less than 15 s would end those about to mend.
+    """
 
     processes: Annotated[int, Field(ge=1, le=256)] = 2
     concurrency: Annotated[int, Field(ge=1, le=256)] = 16
     stop_grace_s: PositiveSeconds = 35
+    heartbeat_dir: Path | None = None
+    deaf_after_s: Annotated[float, Field(ge=3, le=600)] = 30
+
+    @field_validator("heartbeat_dir")
+    @classmethod
+    def _is_the_same_from_everywhere(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_absolute():
+            raise ValueError(f"'{folder}' is no absolute path; give one, such as /run/outdial")
+        return folder
 
 
 class ReplicationSettings(_Part):

@@ -13,6 +13,8 @@ from types import FrameType
 import structlog
 
 from worker import metrics
+from worker.service_manager import Manager
+from worker.watchdog import Seen, Watchdog
 
 log = structlog.get_logger()
 
@@ -39,6 +41,15 @@ class _Slot:
         self.started_at = 0.0
         self.failures = 0
         self.start_at = 0.0
+        # Since when it has not been well, through any number of restarts; and when one told to end is killed.
+        self.down_since: float | None = None
+        self.kill_at: float | None = None
+
+
+def _seen(slot: _Slot) -> Seen:
+    if slot.process is None:
+        return Seen(slot.name, None, slot.down_since or slot.start_at)
+    return Seen(slot.name, slot.process.pid, slot.started_at)
 
 
 class Supervisor:
@@ -55,6 +66,8 @@ class Supervisor:
         stop_grace_s: From the first signal to the kill.
         webhooks: How many webhook processes, and slots of each; (0, 0) where nobody listens.
         environment: Of the processes, on top of that of this one.
+        watchdog: Says which of them are deaf; None: nobody looks.
+        manager: Told when all is up, and that it still is.
     """
 
     def __init__(
@@ -66,6 +79,8 @@ class Supervisor:
         stop_grace_s: float,
         webhooks: tuple[int, int] = (0, 0),
         environment: Mapping[str, str] | None = None,
+        watchdog: Watchdog | None = None,
+        manager: Manager | None = None,
     ) -> None:
         self._config = config
         self._stop_grace_s = stop_grace_s
@@ -77,6 +92,8 @@ class Supervisor:
         count, slots = webhooks
         self._slots += [_Slot(f"webhooks{n}.{unique}", slots, dials=False) for n in range(1, count + 1)]
         self._signals = 0
+        self._watchdog = watchdog
+        self._manager = manager or Manager(None)
         # Every child holds the reading end; our death closes the writing one, and they stop too.
         self._pipe_read, self._pipe_write = os.pipe()
 
@@ -93,7 +110,14 @@ class Supervisor:
                 # Later it may be Redis refusing for a while: the others wait for it, and so does a new process.
                 if self._look_after(slot) == _EXIT_USAGE and slot.starts == 1:
                     code, self._signals = _EXIT_USAGE, 1
+            self._end_the_deaf()
+            self._tell_manager()
+        self._manager.stopping()
+        if self._watchdog:
+            self._watchdog.stopping()
         self._stop_all()
+        if self._watchdog:
+            self._watchdog.close()
         return code
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -115,6 +139,7 @@ class Supervisor:
         metrics.process_started()
         slot.started_at = time.monotonic()
         slot.starts += 1
+        slot.kill_at = None
 
     def _look_after(self, slot: _Slot) -> int | None:
         """Restart a dead process when its time has come; returns the exit code of one just found dead."""
@@ -123,15 +148,37 @@ class Supervisor:
             if now >= slot.start_at:
                 self._start(slot)
             return None
+        if slot.kill_at is not None and now >= slot.kill_at:
+            slot.process.kill()
+        if now - slot.started_at > _LIVED_WELL_S:
+            slot.down_since = None
         code = slot.process.poll()
         if code is None:
             return None
         slot.process = None
+        slot.down_since = slot.down_since or now
         slot.failures = 1 if now - slot.started_at > _LIVED_WELL_S else slot.failures + 1
         wait_s = min(_RESTART_CAP_S, 2.0 ** (slot.failures - 1))
         slot.start_at = now + wait_s
         log.error("worker_died", worker=slot.name, exit_code=code, restart_in_s=wait_s)
         return code
+
+    def _end_the_deaf(self) -> None:
+        """A process that hears nothing any more is told to end, is killed after the grace, and started anew."""
+        if self._watchdog is None:
+            return
+        for name in self._watchdog.deaf([_seen(slot) for slot in self._slots]):
+            [slot] = [slot for slot in self._slots if slot.name == name]
+            if slot.process is not None and slot.kill_at is None:
+                # One that still hears signals lets its calls end; a frozen one takes nothing but the kill.
+                slot.process.send_signal(signal.SIGTERM)
+                slot.kill_at = time.monotonic() + self._stop_grace_s
+
+    def _tell_manager(self) -> None:
+        if self._watchdog is None:
+            self._manager.well("")
+        elif self._watchdog.have_begun():
+            self._manager.well(self._watchdog.problem())
 
     def _stop_all(self) -> None:
         alive = [slot.process for slot in self._slots if slot.process is not None]

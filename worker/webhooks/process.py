@@ -11,9 +11,10 @@ from worker import broker, metrics, redis_away
 from worker.app import build_app, delivery_message
 from worker.hopper import Hopper
 from worker.messages import delivery_id_in
-from worker.node import refuse_what_loses_jobs, until_redis_is_there, work
+from worker.node import refuse_what_loses_jobs, slots_taken, until_redis_is_there, work
+from worker.pulse import PULSE, Slots
 from worker.settings import Settings
-from worker.webhooks.courier import Courier
+from worker.webhooks.courier import LEASE_S, Courier
 from worker.webhooks.sending import ResultCalls, Sender
 from worker.webhooks.targets import target_names
 
@@ -41,21 +42,24 @@ def run(settings: Settings, result_calls: ResultCalls, *, name: str, concurrency
     message = delivery_message(app)
     broker.guard(app, hopper, message, id_in=delivery_id_in)
     courier = Courier(hopper, settings, message=message, name=name, slots=concurrency)
-    app.steps["worker"].add(_step(app, courier))
+    app.steps["worker"].add(_step(app, courier, settings))
     return work(app, name=name, concurrency=concurrency)
 
 
-def _step(app: Celery, courier: Courier) -> type[bootsteps.StartStopStep]:
+def _step(app: Celery, courier: Courier, settings: Settings) -> type[bootsteps.StartStopStep]:
     class WebhookThreads(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         """The courier starts before the first message and stops before the last attempt ends."""
 
         requires = ("celery.worker.components:Pool",)
 
         def start(self, worker: Any) -> None:
+            limits = dict.fromkeys(("consumer", "courier"), settings.worker.deaf_after_s)
+            PULSE.expect(limits | {"pool": LEASE_S}, slots=Slots(worker.concurrency, slots_taken))
             courier.start()
             log.info("webhooks_ready", worker=worker.hostname, slots=worker.concurrency)
 
         def stop(self, worker: Any) -> None:
+            PULSE.expect({"stop": settings.worker.stop_grace_s + settings.worker.deaf_after_s})
             courier.stop()
             app.sender.stopping.set()
             worker.pool.stop()
