@@ -103,7 +103,8 @@ def _of_signs(name: str, signs: dict[str, list[Any]], now: float) -> Finding | N
         if word == REFUSED:
             return Finding(name, f"Redis is away: its {part} is refused", is_deaf=False)
         if word == EXPECTED:
-            return Finding(name, f"its {part} has not begun yet", is_deaf=False)
+            text = {"start": "is starting", "stop": "is stopping"}.get(part, f"its {part} has not begun yet")
+            return Finding(name, text, is_deaf=False)
     return None
 
 

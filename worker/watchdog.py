@@ -19,8 +19,9 @@ log = structlog.get_logger()
 
 # Looking costs a file for each process.
 _EVERY_S = 1.0
-# A process must be found deaf for this part of its limit, for after a pause of the whole machine all are.
-_AGAIN = 1 / 6
+# Redis must answer us for this part of the limit while a process stays deaf: 15 s, in which it would have found a
+# half-open connection by itself. After a cut of the network, or a pause of the machine, all are deaf for a moment.
+_AGAIN = 1 / 2
 # A file is written every second; one so old says that the disk is full or gone.
 _BLIND_S = 5.0
 _ASK_S = 2.0
@@ -38,7 +39,7 @@ class Watchdog:
     """
     Writes what the supervisor knows, reads what its processes write, and says which of them are to be ended.
 
-    A process is, when it has been deaf by the rule of `worker.heartbeat` and Redis answers a new connection of
+    A process is, when it stays deaf by the rule of `worker.heartbeat` although Redis answers new connections of
     ours: then a new process will hear. Ending it loses nothing and rings nothing twice, like any worker's death.
     While Redis is silent for us too, nothing is ended, and neither while our own file cannot be written: then
     those of the processes are as old.
@@ -95,10 +96,11 @@ class Watchdog:
         self._look(now)
         deaf = {finding.worker: finding for finding in self._findings if finding.is_deaf}
         alive = [process.name for process in self._not_ended() if process.name in deaf]
+        if not alive or not self._redis_answers():
+            self._deaf_since.clear()
+            return []
         self._deaf_since = {name: self._deaf_since.get(name, now) for name in alive}
         long = [name for name, since in self._deaf_since.items() if now - since > self._again_s]
-        if not long or not self._redis_answers():
-            return []
         for name in long:
             log.error("worker_deaf", worker=name, reason=deaf[name].text)
         self._ended |= {process for process in seen if process.name in long}
