@@ -14,8 +14,9 @@ class Manager:
     """
     The service manager's socket; silent without one.
 
-    It is told READY once, then WATCHDOG for as long as all is well. What is wrong is shown by `systemctl status`,
-    and if it lasts for the unit's WatchdogSec everything is started anew.
+    It is told READY once, and WATCHDOG as long as the supervisor moves. That its processes are deaf is shown by
+    `systemctl status` and withholds nothing: where a new process would hear again the supervisor starts one itself
+    (see `worker.watchdog`), and elsewhere ending them all mends nothing.
 
     Args:
         address: NOTIFY_SOCKET; a path, or @ and an abstract name. None: nobody listens.
@@ -23,12 +24,12 @@ class Manager:
     Source: sd_notify(3) and systemd.service(5) of systemd 252, read 2026-11-24.
     """
 
-    # Half of the shortest sensible WatchdogSec; more often only costs.
+    # Far below half of the unit's WatchdogSec.
     _EVERY_S = 5.0
 
     def __init__(self, address: str | None) -> None:
         self._address = address
-        self._is_ready = False
+        self.is_ready = False
         self._next = 0.0
         self._is_sick = False
 
@@ -37,23 +38,19 @@ class Manager:
         """Return that of the service manager that started this process, if one did."""
         return cls(environment.get("NOTIFY_SOCKET"))
 
-    def well(self, problem: str) -> None:
+    def moves(self, problem: str) -> None:
         """
-        All has begun; tell so if it is time.
+        All has begun and we move; tell so if it is time.
 
         Args:
-            problem: What is wrong, in a sentence, as long as it is; empty when all is well.
+            problem: What is wrong with the processes, in a sentence, as long as it is; empty when all is well.
         """
         now = time.monotonic()
         if now < self._next and bool(problem) == self._is_sick:
             return
-        words = [f"STATUS={problem or 'well'}"]
-        if not self._is_ready:
-            words.append("READY=1")
-        if not problem:
-            words.append("WATCHDOG=1")
-        self._say(*words)
-        self._is_ready, self._is_sick, self._next = True, bool(problem), now + self._EVERY_S
+        words = [f"STATUS={problem or 'well'}", "WATCHDOG=1"]
+        self._say(*words if self.is_ready else [*words, "READY=1"])
+        self.is_ready, self._is_sick, self._next = True, bool(problem), now + self._EVERY_S
 
     def stopping(self) -> None:
         """The end has begun."""

@@ -176,9 +176,9 @@ class Supervisor:
 
     def _tell_manager(self) -> None:
         if self._watchdog is None:
-            self._manager.well("")
-        elif self._watchdog.have_begun():
-            self._manager.well(self._watchdog.problem())
+            self._manager.moves("")
+        elif self._manager.is_ready or self._watchdog.have_begun():
+            self._manager.moves(self._watchdog.problem())
 
     def _stop_all(self) -> None:
         alive = [slot.process for slot in self._slots if slot.process is not None]
