@@ -8,6 +8,9 @@ ARG BASE_IMAGE=python:3.13-slim-trixie
 
 FROM ${BASE_IMAGE} AS build
 WORKDIR /src
+# Where packages come from, if not from PyPI or from where the base image says. Empty, pip passes over them.
+ARG PIP_INDEX_URL
+ARG PIP_TRUSTED_HOST
 RUN python3 -m venv /opt/outdial
 COPY requirements/image.txt requirements/
 # Wheels only: nothing is compiled, and no package runs code of its own while it is installed.
@@ -23,9 +26,12 @@ RUN /opt/outdial/bin/pip install --no-cache-dir --disable-pip-version-check --no
 
 FROM ${BASE_IMAGE}
 # As process 1 it hands signals on and reaps what others leave behind; Python would do neither while it starts.
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends tini=0.19.0* \
-    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
+# A base that has it needs no package server.
+RUN if ! command -v tini; then \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends tini=0.19.0* \
+        && rm -rf /var/lib/apt/lists/* /var/cache/apt/*; \
+    fi \
     && groupadd --gid 10001 outdial \
     && useradd --uid 10001 --gid outdial --home-dir /tmp --no-create-home --shell /usr/sbin/nologin outdial \
     # New volumes and tmpfs take their owner from here.

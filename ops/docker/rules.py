@@ -151,6 +151,14 @@ def scalable(composition: Composition) -> Iterator[str]:
             yield f"worker: has {key}, so that a second one cannot start"
 
 
+def built_once(composition: Composition) -> Iterator[str]:
+    """Yield images that several services would build at once, at which Compose 2 fails now and then."""
+    builders: dict[str, str] = {}
+    for name, service in services(composition):
+        if "build" in service and (first := builders.setdefault(str(service.get("image")), name)) != name:
+            yield f"{name}: builds the image that {first} builds; leave build out"
+
+
 RULES: tuple[Callable[[Composition], Iterator[str]], ...] = (
     contained,
     limited,
@@ -158,6 +166,7 @@ RULES: tuple[Callable[[Composition], Iterator[str]], ...] = (
     secretive,
     apart,
     scalable,
+    built_once,
 )
 
 

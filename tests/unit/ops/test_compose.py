@@ -64,6 +64,7 @@ MISTAKES = [
     (without("worker", "networks"), "worker: is on the default network"),
     (of("redis", ports=["127.0.0.1:6379:6379"]), "redis: publishes a port"),
     (of("flower", ports=["5555:5555"]), "flower: publishes 5555:5555 to other hosts"),
+    (of("api", build={"context": "."}), "api: builds the image that image builds"),
     (of("worker", container_name="worker"), "worker: has container_name"),
     (lambda composition: composition["networks"].update(hopper={}), "network hopper: has a way out"),
     (
