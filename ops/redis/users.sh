@@ -5,7 +5,7 @@
 #
 # The files worker, intake and flower must be there; results, replica and sentinel where somebody is to use them.
 #
-# Needs what every Redis image has: sh, awk and sha256sum. Passwords are taken without the newline at their end, as the
+# Needs what every Redis image has: sh, awk and sha256sum (or shasum, as on macOS). Passwords are taken without the newline at their end, as the
 # processes read them, and appear in no argument list; only their SHA-256 goes into the output, which is as far as
 # Redis itself needs them. They must be long random ones, for a hash of a short one can be searched.
 #
@@ -22,7 +22,7 @@ hash_of() {
 	[ -s "$folder/$1" ] || { echo "users.sh: $folder/$1 is missing or empty; put the password of outdial-$1 there" >&2; return 1; }
 	# $(...) drops newlines at the end.
 	password=$(cat "$folder/$1")
-	printf %s "$password" | sha256sum | cut -d ' ' -f 1
+	printf %s "$password" | if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d ' ' -f 1
 }
 
 hash_if_there() {

@@ -111,7 +111,20 @@ def test_image_and_package_bear_one_version() -> None:
 
 def test_redis_keeps_what_it_is_given() -> None:
     lines = (ROOT / "ops/docker/redis.conf").read_text().splitlines()
-    assert {"appendonly yes", "maxmemory-policy noeviction", "aclfile /run/secrets/redis_users"} <= set(lines)
+    assert {"appendonly yes", "maxmemory-policy noeviction", "aclfile /tmp/users.acl"} <= set(lines)
+
+
+def test_each_service_is_given_its_own_secrets_and_no_others() -> None:
+    given = {name: mounted(service) for name, service in COMPOSITION["services"].items() if "secrets" in service}
+    assert given == {
+        "redis": {"redis_users": "redis_users"},
+        "worker": {"redis_url_worker": "redis_url", "pbx_hq_password": "pbx_hq_password"},
+        "api": {"redis_url_intake": "redis_url"},
+        "flower": {"redis_url_flower": "redis_url", "flower_password": "flower_password"},
+        "grafana": {"grafana_password": "grafana_password"},
+        "simulator": {"pbx_hq_password": "pbx_hq_password"},
+        "leads": {"redis_url_intake": "redis_url"},
+    }
 
 
 def test_secrets_are_made_once_and_for_nobody_else(tmp_path: Path) -> None:
@@ -120,18 +133,57 @@ def test_secrets_are_made_once_and_for_nobody_else(tmp_path: Path) -> None:
     made = {file.name: file.read_text() for file in folder.iterdir()}
     make_secrets(folder)
     assert made == {file.name: file.read_text() for file in folder.iterdir()}
-    assert made.keys() == COMPOSITION["secrets"].keys()
+    assert made.keys() - {"redis_admin"} == COMPOSITION["secrets"].keys()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert all(not file.stat().st_mode & 0o222 for file in folder.iterdir())
 
 
-def test_redis_knows_the_hash_of_the_password_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["worker", "intake", "flower"])
+def test_redis_knows_the_hash_of_each_password_alone(kind: str, tmp_path: Path) -> None:
     make_secrets(tmp_path)
-    address = RedisAddress.parse((tmp_path / "redis_url").read_text().strip())
+    address = RedisAddress.parse((tmp_path / f"redis_url_{kind}").read_text().strip())
     users = (tmp_path / "redis_users").read_text()
     assert address.password is not None
     assert address.password not in users
-    assert f"user {address.username} on #{hashlib.sha256(address.password.encode()).hexdigest()} " in users
+    assert address.username == f"outdial-{kind}"
+    assert f"user {address.username} on #{hash_of(address.password)} resetkeys " in users
+
+
+def test_an_administrator_of_redis_has_a_password_of_their_own(tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    known = hash_of((tmp_path / "redis_admin").read_text())
+    assert f"user admin on #{known} ~* &* +@all" in (tmp_path / "redis_users").read_text().splitlines()
+
+
+def test_a_password_made_anew_is_known_to_redis(tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    before = (tmp_path / "redis_users").read_text().splitlines()
+    (tmp_path / "redis_url_flower").unlink()
+    make_secrets(tmp_path)
+    after = (tmp_path / "redis_users").read_text().splitlines()
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert [line.split()[1] for line in changed] == ["outdial-flower"]
+
+
+def test_users_are_made_for_our_own_redis_alone(tmp_path: Path) -> None:
+    (tmp_path / "redis_url_worker").write_text("rediss://outdial-worker@redis.example:6379/0\n")
+    make_secrets(tmp_path)
+    assert not (tmp_path / "redis_users").exists()
+    assert (tmp_path / "redis_url_worker").read_text() == "rediss://outdial-worker@redis.example:6379/0\n"
+
+
+@pytest.mark.parametrize(("version", "tells"), [("Redis server v=7.0.15", False), ("Redis server v=7.4.2", True)])
+def test_redis_is_given_users_that_its_version_understands(version: str, *, tells: bool, tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    script = (ROOT / "ops/docker/redis.sh").read_text()
+    script = script.replace("/run/secrets", str(tmp_path)).replace("/tmp/users.acl", str(tmp_path / "users.acl"))
+    program = tmp_path / "redis-server"
+    program.write_text(f"#!/bin/sh\necho '{version} sha=00000000:0'\n")
+    program.chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    subprocess.run(["sh", "-c", script], check=True, env={"PATH": path}, capture_output=True)
+    assert ("+client|setinfo" in (tmp_path / "users.acl").read_text()) is tells
+    assert (tmp_path / "users.acl").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_restarted_redis_may_read_all_that_it_wrote(tmp_path: Path) -> None:
@@ -151,11 +203,22 @@ def test_who_comes_without_a_password_may_ping_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["demo.toml", "outdial.toml.example"])
 def test_settings_of_the_containers_can_be_read(name: str, tmp_path: Path) -> None:
     make_secrets(tmp_path)
+    (tmp_path / "redis_url").write_text((tmp_path / "redis_url_worker").read_text())
     content = (ROOT / "ops/docker" / name).read_text().replace("/run/secrets", str(tmp_path))
     (tmp_path / "outdial.toml").write_text(content)
     settings = Settings.load(tmp_path / "outdial.toml")
     assert settings.redis_address.place == "redis://redis:6379"
     assert settings.default_pbx in settings.pbx
+
+
+def mounted(service: dict[str, Any]) -> dict[str, str]:
+    """Return {secret: the name of its file under /run/secrets}."""
+    named = [{"source": one, "target": one} if isinstance(one, str) else one for one in service["secrets"]]
+    return {one["source"]: one["target"] for one in named}
+
+
+def hash_of(password: str) -> str:
+    return hashlib.sha256(password.encode()).hexdigest()
 
 
 def make_secrets(folder: Path) -> None:
