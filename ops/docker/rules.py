@@ -64,9 +64,11 @@ def contained(composition: Composition) -> Iterator[str]:
 def limited(composition: Composition) -> Iterator[str]:
     """Yield what may take all there is of the host."""
     for name, service in services(composition):
-        for limit in ("mem_limit", "cpus", "pids_limit"):
-            if not service.get(limit):
-                yield f"{name}: has no {limit}"
+        for limits in (("mem_limit",), ("cpus", "cpu_quota"), ("pids_limit",)):
+            if not any(service.get(limit) for limit in limits):
+                yield f"{name}: has no {' or '.join(limits)}"
+        if (cpus := float(service.get("cpus") or 0)) > 1:
+            yield f"{name}: is refused by hosts with one CPU; say cpu_quota: {cpus * 100_000:.0f}"
         if "max-size" not in service.get("logging", {}).get("options", {}):
             yield f"{name}: its log may fill the disk; give logging.options max-size"
 

@@ -39,6 +39,8 @@ MISTAKES = [
     (without("worker", "mem_limit"), "worker: has no mem_limit"),
     (without("simulator", "pids_limit"), "simulator: has no pids_limit"),
     (without("prometheus", "cpus"), "prometheus: has no cpus"),
+    (without("redis", "cpu_quota"), "redis: has no cpus or cpu_quota"),
+    (of("worker", cpus=2), "worker: is refused by hosts with one CPU; say cpu_quota: 200000"),
     (without("redis", "logging"), "redis: its log may fill the disk"),
     (without("worker", "restart"), "worker: stays away when it dies"),
     (without("flower", "healthcheck"), "flower: nobody knows whether it is well"),
