@@ -470,6 +470,8 @@ class Settings(BaseSettings):
         """
         file = _chosen_file(path)
         content = _toml(file) if file else {}
+        # Asked of the file alone: below it is joined by what stands elsewhere.
+        secret_in_file = [file] if file and _holds_secret(content) else []
         reader = SecretReader(file.parent if file else Path.cwd(), roles)
         if "redis_url" not in content and (shared := os.environ.get("REDIS_URL")):
             content["redis_url"] = shared
@@ -484,7 +486,7 @@ class Settings(BaseSettings):
         if reader.problems:
             raise ConfigurationError(reader.problems)
         resolved = settings.model_copy(update=changes)
-        resolved._secret_files = (*reader.files, *([file] if file and _holds_secret(content) else []))  # noqa: SLF001
+        resolved._secret_files = (*reader.files, *secret_in_file)  # noqa: SLF001
         return resolved
 
     @property

@@ -320,6 +320,19 @@ def test_a_password_in_the_file_does_not_reach_who_has_no_use_for_it(file: Path)
     assert Settings.load(file).secret_files == (file,)
 
 
+def test_an_address_from_elsewhere_is_no_secret_in_the_settings_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = DESIGN.replace('redis_url = "redis://127.0.0.1:6379/0"', "")
+    (file.parent / "url").write_text("redis://:s3cret@h/0")
+    file.write_text(f'redis_url_file = "url"\n{without}')
+    assert Settings.load(file).secret_files == (file.parent / "url",)
+
+    file.write_text(without)
+    monkeypatch.setenv("REDIS_URL", "redis://:s3cret@h/0")
+    assert Settings.load(file).secret_files == ()
+
+
 # --- passwords of Redis
 
 
