@@ -48,7 +48,7 @@ class SecretReader:
     def place(self, file: Path) -> Path:
         """Return where a file of the settings is: beside the settings file, or else here if it is only here."""
         beside = self.folder / file
-        return file if not beside.exists() and file.exists() else beside
+        return file if not _may_be_there(beside) and _may_be_there(file) else beside
 
     def read(self, variable: str | None, file: Path | None, name: str) -> str | None:
         """
@@ -80,6 +80,17 @@ class SecretReader:
         return value or None
 
 
+def unreadable(file: Path) -> str | None:
+    """Return in a few words why a file cannot be read, to go after its name; None if it can."""
+    try:
+        if not file.is_file():
+            return "is not a file"
+        with file.open("rb"):
+            return None
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
 def open_to_others(files: Iterable[Path]) -> list[Path]:
     """
     Return those files that others than their owner and group may read, or than their owner may change.
@@ -88,6 +99,13 @@ def open_to_others(files: Iterable[Path]) -> list[Path]:
     else is in there.
     """
     return [file for file in files if not file.is_relative_to("/run/secrets") and _mode(file) & 0o027]
+
+
+def _may_be_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:
+        return True  # such as in a folder that is closed to us; reading it will tell
 
 
 def _mode(file: Path) -> int:

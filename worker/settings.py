@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from worker.errors import ConfigurationError
 from worker.jobs import PBX_NAME
 from worker.redis_address import SCHEMES, RedisAddress, with_password
-from worker.secret_reader import EVERY_ROLE, Role, SecretReader
+from worker.secret_reader import EVERY_ROLE, Role, SecretReader, unreadable
 from worker.webhooks.endpoints import EndpointSettings, Route, WebhooksSettings, signing_key, tells
 
 CONFIG_VARIABLE = "OUTDIAL_CONFIG"
@@ -574,11 +574,11 @@ def _with_passwords(settings: Settings, passwords: dict[str, str], problems: lis
 def _missing_tls_files(settings: Settings) -> list[str]:
     addresses = {"redis_url": settings.redis_address, "result_backend": settings.result_address}
     return [
-        f"{setting}: {option} is {file}, which is not a file; give one in PEM form"
+        f"{setting}: {option} is {file}, which {problem}; give one in PEM form"
         for setting, address in addresses.items()
         if address and (setting == "redis_url" or settings.result_backend)
         for option, file in address.tls_files.items()
-        if not Path(file).is_file()
+        if (problem := unreadable(Path(file)))
     ]
 
 
@@ -606,8 +606,8 @@ def _pbx_with_secrets(pbx: PbxSettings, where: str, reader: SecretReader) -> Pbx
     changes = _password_of(pbx, where, reader)
     if pbx.ca_file:
         changes["ca_file"] = reader.place(pbx.ca_file)
-        if not changes["ca_file"].is_file():
-            told = f"{where}.ca_file: {pbx.ca_file} is not a file; give the PBX's certificate in PEM form"
+        if problem := unreadable(changes["ca_file"]):
+            told = f"{where}.ca_file: {pbx.ca_file} {problem}; give the PBX's certificate in PEM form"
             reader.problems.append(told)
     return pbx.model_copy(update=changes)
 
@@ -634,8 +634,8 @@ def _with_certificate(api: ApiSettings, reader: SecretReader) -> ApiSettings:
         file: Path | None = getattr(api, name)
         if file is not None:
             changes[name] = reader.place(file)
-            if not changes[name].is_file():
-                reader.problems.append(f"api.{name}: {file} is not a file; give one in PEM form")
+            if problem := unreadable(changes[name]):
+                reader.problems.append(f"api.{name}: {file} {problem}; give one in PEM form")
     return api.model_copy(update=changes)
 
 
@@ -699,8 +699,8 @@ def _with_ca_file(route: _RouteT, where: str, reader: SecretReader) -> _RouteT:
     if route.ca_file is None:
         return route
     file = reader.place(route.ca_file)
-    if not file.is_file():
-        told = f"{where}.ca_file: {route.ca_file} is not a file; give a certificate in PEM form"
+    if problem := unreadable(file):
+        told = f"{where}.ca_file: {route.ca_file} {problem}; give a certificate in PEM form"
         reader.problems.append(told)
     return route.model_copy(update={"ca_file": file})
 

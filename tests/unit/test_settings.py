@@ -1,11 +1,14 @@
 """Settings: the file of the design, the environment, secrets, and every problem at once."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from worker.errors import ConfigurationError
-from worker.secret_reader import Role, open_to_others
+from worker.secret_reader import Role, SecretReader, open_to_others, unreadable
 from worker.settings import NumberRules, Settings, TimeLimits
 
 DESIGN = """
@@ -397,6 +400,33 @@ def test_a_password_of_redis_that_cannot_be_is_said_in_one_sentence(file: Path, 
     sentence = problems(file)
     assert told in sentence
     assert "s3cret" not in sentence
+
+
+@contextmanager
+def closed(folder: Path) -> Iterator[None]:
+    """Let nobody look into a folder for a while, ourselves included if we are root, whom no mode keeps out."""
+    is_root = os.geteuid() == 0
+    folder.chmod(0)
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+
+
+def test_secrets_in_a_folder_that_is_closed_to_us_are_told_in_a_sentence_each(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "pw").write_text("s3cret")
+    reader = SecretReader(tmp_path)
+    with closed(folder):
+        assert reader.read(None, Path("secrets/pw"), "pbx.hq.password") is None
+        assert unreadable(folder / "ca.pem") == "cannot be read (Permission denied)"
+    told = f"pbx.hq.password_file: {folder / 'pw'}: Permission denied; give a readable file holding the secret"
+    assert reader.problems == [told]
 
 
 def test_files_that_everybody_may_read_are_known(file: Path) -> None:
