@@ -3,7 +3,7 @@
 #
 #   sh users.sh FOLDER [NAMESPACE [DATABASE]]      NAMESPACE as in the settings, DATABASE the number in redis_url
 #
-# The files worker, intake and flower must be there; results, replica and sentinel where somebody is to use them.
+# The files worker, intake and flower must be there; admin, results, replica and sentinel where somebody is to use them.
 #
 # Needs what every Redis image has: sh, awk and sha256sum (or shasum, as on macOS). Passwords are taken without the newline at their end, as the
 # processes read them, and appear in no argument list; only their SHA-256 goes into the output, which is as far as
@@ -35,18 +35,20 @@ flower=$(hash_of flower)
 results=$(hash_if_there results)
 replica=$(hash_if_there replica)
 sentinel=$(hash_if_there sentinel)
+admin=$(hash_if_there admin)
 
 # An ACL file has a user a line, and no comments.
 awk -v namespace="$namespace" -v worker="$worker" -v intake="$intake" -v flower="$flower" -v database="$database" \
-	-v results="$results" -v replica="$replica" -v sentinel="$sentinel" -v setinfo="${OLD_REDIS:+no}" '
+	-v results="$results" -v replica="$replica" -v sentinel="$sentinel" -v admin="$admin" -v setinfo="${OLD_REDIS:+no}" '
 	/^#/ || /^[ \t]*$/ { next }
 	/^user/ {
-		left_out = /@results@/ && results == "" || /@replica@/ && replica == "" || /@sentinel@/ && sentinel == ""
+		left_out = /@results@/ && results == "" || /@replica@/ && replica == "" || \
+			/@sentinel@/ && sentinel == "" || /@admin@/ && admin == ""
 	}
 	left_out { next }
 	{
 		gsub("@worker@", worker); gsub("@intake@", intake); gsub("@flower@", flower)
-		gsub("@results@", results); gsub("@replica@", replica); gsub("@sentinel@", sentinel)
+		gsub("@results@", results); gsub("@replica@", replica); gsub("@sentinel@", sentinel); gsub("@admin@", admin)
 		gsub("@database@", database)
 		gsub("~outdial", "~" namespace); gsub("&outdial", "\\&" namespace)
 		if (setinfo == "no") sub(/ [+]client[|]setinfo/, "")

@@ -82,6 +82,13 @@ def test_namespace_and_database_are_those_of_the_settings(passwords: Path) -> No
     assert not [rule for rule in rules if "outdial" in rule or "@" in rule.removeprefix("-@all")]
 
 
+def test_whoever_gives_a_password_for_it_has_an_administrator(passwords: Path) -> None:
+    assert "outdial-admin" not in users(passwords)
+    (passwords / "admin").write_text("password of admin\n")
+    on, _, *rules = users(passwords)["outdial-admin"]
+    assert (on, rules) == ("on", ["~*", "&*", "+@all"])
+
+
 def test_a_missing_password_is_named_and_nothing_is_written(passwords: Path) -> None:
     optional = {"outdial-results", "outdial-replica", "outdial-sentinel"}
     assert users(passwords).keys() & optional == {"outdial-results"}
