@@ -220,7 +220,7 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
             "warning",
             subject,
             f"its breaker is {breaker.state}: {breaker.reason or 'no reason was given'}",
-            "jobs wait and lose no attempt; see that the PBX is up and can be reached from the workers",
+            f"jobs wait and lose no attempt; {_advice_for_breaker(hopper, name)}",
         )
     if pbx.base_url.startswith("http://"):
         yield Finding("warning", subject, "is asked without TLS", "use https in base_url")
@@ -258,9 +258,20 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
             yield Finding("ok", subject, f"its clock says {device.system_time}")
 
 
+def _advice_for_breaker(hopper: Hopper, name: str) -> str:
+    if _is_barred_by_login(hopper, name):
+        return "correct username and password, and restart the workers"
+    return "see that the PBX is up and can be reached from the workers"
+
+
 def _advice_for_barred(hopper: Hopper, name: str) -> str:
+    is_login = _is_barred_by_login(hopper, name)
+    return "check username and password" if is_login else "check base_url, api and TLS settings"
+
+
+def _is_barred_by_login(hopper: Hopper, name: str) -> bool:
     [glance] = hopper.overview([name]).pbxs
-    return "check username and password" if glance.barred_by == "login" else "check base_url, api and TLS settings"
+    return glance.barred_by == "login"
 
 
 def _device(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Device | None:

@@ -441,3 +441,11 @@ def test_the_doctor_warns_of_breakers_and_unknown_jobs(config: str, stage: Stage
     assert "`outdial results --state unknown`" in said["unknown"].advice
     assert said["pbx hq"].text.startswith("its breaker is ")
     assert said["pbx hq"].text.endswith(": connection refused")
+    assert "see that the PBX is up" in said["pbx hq"].advice
+
+
+def test_the_doctor_asks_for_the_password_of_a_pbx_that_refused_it(config: str, stage: Stage) -> None:
+    stage.hopper.login_turn("hq", refused=stage.log_in(), nonce="m", lease_s=30, spacing_s=0)
+    stage.hopper.login_done("hq", "m", block_s=610, reason="log-in refused")
+    [breaker] = [found for found in examine(Settings.load(config)) if found.text.startswith("its breaker is ")]
+    assert breaker.advice.endswith("correct username and password, and restart the workers")
