@@ -31,7 +31,7 @@ _HINTS = {
     "CLUSTERDOWN": "Redis Cluster cannot hold jobs; name a single server or a sentinel group by redis_url",
     "TRYAGAIN": "Redis Cluster cannot hold jobs; name a single server or a sentinel group by redis_url",
 }
-_NO_PRIMARY = "no sentinel names a primary: check the sentinels, master= and sentinel_password= in redis_url"
+_NO_PRIMARY = "no sentinel names a primary: check the sentinels, and master and sentinel_password in redis_url"
 
 
 def is_away(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ import structlog
 from redis._parsers.base import BaseParser
 from redis.sentinel import MasterNotFoundError
 
+from worker.logs.redaction import redact
 from worker.redis_away import AwayLog, hint_for, is_away, tell
 from worker.retries import until_redis_answers
 
@@ -45,6 +46,12 @@ def parsed(answer: str) -> redis.RedisError:
 def test_what_passes_is_away_and_has_a_hint(answer: str) -> None:
     assert is_away(parsed(answer))
     assert hint_for(parsed(answer))
+
+
+@pytest.mark.parametrize("error", [*map(parsed, AWAY), MasterNotFoundError("x")])
+def test_a_hint_comes_whole_through_the_redaction_of_the_log(error: redis.RedisError) -> None:
+    hint = hint_for(error)
+    assert redact(None, "warning", {"event": "redis_away", "hint": hint})["hint"] == hint
 
 
 @pytest.mark.parametrize("error", [redis.ConnectionError("x"), redis.TimeoutError("x"), MasterNotFoundError("x")])
