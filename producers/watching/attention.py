@@ -69,6 +69,9 @@ def _server(scene: Scene) -> Iterator[Concern]:
     if server.is_replica:
         advice = "name the primary by redis_url"
         yield Concern(Level.BAD, "this Redis is a replica and takes no jobs", advice=advice)
+    elif server.replicas < (wanted := scene.slow.wait_replicas):
+        text = f"{server.replicas} replicas are connected and wait_replicas is {wanted}: nobody dials"
+        yield Concern(Level.BAD, text, advice="bring the replicas back, or lower wait_replicas")
     share = server.memory_bytes / server.memory_limit_bytes if server.memory_limit_bytes else 0.0
     if share >= _FULL:
         yield Concern(Level.BAD, "Redis is full: it takes no jobs, and no call is begun", "outdial doctor")

@@ -116,4 +116,5 @@ class Looker:
             endpoints=tuple(hopper.endpoint(name) for name in targets[:_MOST_ENDPOINTS]),
             endpoint_count=len(targets),
             couriers=len(hopper.couriers_alive()),
+            wait_replicas=settings.replication.wait_replicas,
         )

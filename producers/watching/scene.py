@@ -18,7 +18,7 @@ class Slow:
     What need not be asked each time.
 
     `unknowns`: jobs of the last day that are unknown still, and whether all ends were looked at. `endpoints` are
-    the first of the `endpoint_count` that are to be told of results.
+    the first of the `endpoint_count` that are to be told of results. `wait_replicas` is that of the settings here.
     """
 
     server: ServerView
@@ -27,6 +27,7 @@ class Slow:
     endpoints: tuple[EndpointView, ...]
     endpoint_count: int
     couriers: int
+    wait_replicas: int = 0
 
 
 class Trouble(IntEnum):

@@ -48,6 +48,11 @@ def test_nobody_is_bothered_where_all_is_well() -> None:
             "check username and password",
         ),
         (
+            scene(busy(), wait_replicas=1),
+            "0 replicas are connected and wait_replicas is 1: nobody dials",
+            "bring the replicas back, or lower wait_replicas",
+        ),
+        (
             scene(STUCK),
             "hq: 3 jobs could go, and none was placed in the last minute",
             "`outdial why ID` tells for one of them",
