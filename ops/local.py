@@ -286,6 +286,11 @@ def _leave_no_keys(url: str, namespace: str) -> None:
             client.delete(key)
 
 
+def command_as_typed() -> str:
+    """Return how a shell finds the command: by its name, or by its path where `make` ran it from a `.venv`."""
+    return "outdial" if shutil.which("outdial") else str(Path(sys.executable).with_name("outdial"))
+
+
 @click.group()
 def main() -> None:
     """Run the whole of outdial on this machine."""
@@ -310,9 +315,9 @@ def up(folder: Path, faults: bool) -> None:  # noqa: FBT001  a flag
             )
             console.print(f"Running. Flower: {stack.flower_url} (log in as {user} with {password})")
             console.print(f"In another terminal:\n  export OUTDIAL_CONFIG={stack.config}", soft_wrap=True)
-            console.print(
-                "  outdial enqueue 1001 912025550143 --pbx hq --wait 10\n  outdial lanes\nCtrl-C stops it."
-            )
+            outdial = command_as_typed()
+            enqueue = f"{outdial} enqueue 1001 912025550143 --pbx hq --wait 10"
+            console.print(f"  {enqueue}\n  {outdial} lanes\nCtrl-C stops it.", soft_wrap=True)
             stopped.wait()
             console.print("Stopping.")
     except DialerError as wrong:
@@ -337,9 +342,9 @@ def demo() -> None:
             )
             good = Demo(stack, console).run()
             stack.wait_for_flower()
+            up = f"{command_as_typed()} up"
             console.print(
-                f"Flower was at {stack.flower_url}; `outdial up` keeps a stack running to look around.",
-                soft_wrap=True,
+                f"Flower was at {stack.flower_url}; `{up}` keeps a stack running to look around.", soft_wrap=True
             )
     except (DialerError, redis.RedisError, subprocess.CalledProcessError) as wrong:
         click.echo(f"The demo could not run: {wrong}", err=True)
