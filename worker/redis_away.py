@@ -31,6 +31,8 @@ _HINTS = {
     "CLUSTERDOWN": "Redis Cluster cannot hold jobs; name a single server or a sentinel group by redis_url",
     "TRYAGAIN": "Redis Cluster cannot hold jobs; name a single server or a sentinel group by redis_url",
 }
+# Redis 7.0 has no word of its own for what its user may not do within a script (script.c, scriptVerifyACL).
+_FORBIDDEN_IN_SCRIPT = "The user executing the script can't"
 _NO_PRIMARY = "no sentinel names a primary: check the sentinels, and master and sentinel_password in redis_url"
 
 
@@ -112,6 +114,8 @@ class AwayLog:
 
 
 def _word(error: BaseException) -> str:
+    if str(error).startswith(_FORBIDDEN_IN_SCRIPT):
+        return "NOPERM"
     # redis-py takes the word off the text of the errors it has a class for.
     word = getattr(error, "status_code", None) or str(error).partition(" ")[0]
     return word if re.fullmatch(r"[A-Z]{2,20}", word) else ""

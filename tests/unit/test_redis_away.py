@@ -25,6 +25,8 @@ AWAY = [
     "NOAUTH Authentication required.",
     "WRONGPASS invalid username-password pair or user is disabled.",
     "NOPERM User default has no permissions to run the 'evalsha' command",
+    "ERR The user executing the script can't run this command or subcommand script: f_1, on @user_script:9.",
+    "ERR The user executing the script can't access at least one of the keys mentioned in the command arguments",
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
 ]
 REFUSED = [
