@@ -417,6 +417,13 @@ def test_the_doctor_says_that_redis_is_full(config: str, stage: Stage) -> None:
     assert "raise maxmemory" in said["pbx hq"].advice
 
 
+def test_the_doctor_leaves_the_limits_that_the_workers_keep_to(config: str, stage: Stage) -> None:
+    settings = Settings.load(config)
+    stage.hopper.register("hq", settings.pbx["hq"].model_copy(update={"calls_per_second": 7.5}))
+    list(examine(settings))
+    assert stage.hopper.overview(["hq"]).pbxs[0].calls_per_second == 7.5
+
+
 def test_the_doctor_warns_of_secrets_that_every_user_may_read(config: str, stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "hq").write_text("s3cret")
     Path(config).write_text(Path(config).read_text().replace('password = "x"', 'password_file = "hq"'))
