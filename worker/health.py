@@ -277,7 +277,7 @@ def _is_barred_by_login(hopper: Hopper, name: str) -> bool:
 def _device(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Device | None:
     """Ask the PBX about itself with the shared token; a token it does not know is replaced once."""
     # The workers' limits and blocks hold for the doctor too: a wrong password is tried once in ten minutes.
-    # Who asks with other limits in the settings, such as before an upgrade, must not change what the workers keep to.
+    # Whoever asks with other limits, such as before an upgrade, must not change what the workers keep to.
     if hopper.credentials_mark(name) is None:
         hopper.register(name, pbx)
     adapter = adapter_for(name, pbx)
