@@ -1,0 +1,43 @@
+"""
+Everything a process needs to know, read once at start from a TOML file and the environment, and passed down.
+
+`settings.py` reads it into one frozen `Settings`; the sections are values in files by subject, `secrets.py` and
+`addresses.py` bring in what must not stand in the file.
+"""
+
+from worker.settings.dialing import (
+    BreakerSettings,
+    LookSettings,
+    ReplicationSettings,
+    RetrySettings,
+    TimeLimits,
+)
+from worker.settings.numbers import NumberRules
+from worker.settings.pbx import ApiName, PbxSettings
+from worker.settings.services import (
+    ApiSettings,
+    FlowerSettings,
+    MetricsSettings,
+    TracingSettings,
+    WorkerSettings,
+)
+from worker.settings.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, Settings
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "DEFAULT_CONFIG",
+    "ApiName",
+    "ApiSettings",
+    "BreakerSettings",
+    "FlowerSettings",
+    "LookSettings",
+    "MetricsSettings",
+    "NumberRules",
+    "PbxSettings",
+    "ReplicationSettings",
+    "RetrySettings",
+    "Settings",
+    "TimeLimits",
+    "TracingSettings",
+    "WorkerSettings",
+]
