@@ -4,12 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import redis
 
 from worker.errors import AttemptFailed, PbxBarred, TokenRefused
-from worker.hopper import KILL_SWITCH, EndpointView, Hopper, Token
+from worker.hopper import KILL_SWITCH, EndpointView, Hopper, ServerView, Token, server_view
 from worker.jobs import JobState
 from worker.pbx import Device, PbxSession, adapter_for
 from worker.redis_away import hint_for
@@ -59,6 +58,7 @@ def examine(settings: Settings, *, pbxs: bool = True) -> Iterator[Finding]:
     hopper = Hopper.from_settings(settings)
     try:
         yield from _redis(hopper, settings)
+        yield from _installation(hopper, settings)
     except redis.RedisError as error:
         advice = hint_for(error) or "start it, or set redis_url"
         yield Finding(
@@ -74,26 +74,24 @@ def examine(settings: Settings, *, pbxs: bool = True) -> Iterator[Finding]:
 
 
 def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
-    client = hopper.client
-    server = client.info("server")
-    version = server.get("valkey_version") or server.get("redis_version")
-    yield Finding("ok", "redis", f"{settings.redis_address.place} answers, version {version}")
+    server = server_view(hopper)
+    yield Finding("ok", "redis", f"{settings.redis_address.place} answers, version {server.version}")
     if settings.redis_address.tls_options.get("ssl_cert_reqs", "required") != "required":
         advice = "leave ssl_cert_reqs out of redis_url, and name the authority by ssl_ca_certs"
         yield Finding("warning", "redis", "its certificate is not verified", advice)
-    if client.info("persistence").get("aof_enabled"):
+    if server.is_append_only:
         yield Finding("ok", "persistence", "append-only file is on")
     else:
         yield Finding(
             "warning", "persistence", "append-only file is off: a restart loses jobs", "set appendonly yes"
         )
-    yield from _replication(client.info("replication"), settings)
-    problem = redis_problem(client)
+    yield from _replication(server, settings)
+    problem = redis_problem(hopper.client)
     if problem:
         yield Finding("bad", "eviction", *problem.split("; ", 1))
     else:
         yield Finding("ok", "eviction", "noeviction")
-    yield memory_finding(client.info("memory"))
+    yield memory_finding(server)
     skew_s = abs(hopper.now() - datetime.now(UTC).timestamp())
     if skew_s > _CLOCK_S:
         yield Finding(
@@ -101,6 +99,9 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "clock", "this host and Redis agree")
+
+
+def _installation(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
     slots = hopper.workers_alive()
     if slots:
         yield Finding("ok", "workers", f"{len(slots)} alive with {sum(slots.values())} slots")
@@ -121,9 +122,9 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "pause", "everything is paused", "`outdial resume --all` when dialing may go on")
 
 
-def memory_finding(memory: dict[str, Any]) -> Finding:
-    """Return what to say of the memory that Redis has left; *memory* is that section of its INFO."""
-    used, most = int(memory["used_memory"]), int(memory.get("maxmemory", 0))
+def memory_finding(server: ServerView) -> Finding:
+    """Return what to say of the memory that Redis has left."""
+    used, most = server.memory_bytes, server.memory_limit_bytes
     if not most:
         return Finding("ok", "memory", f"{used / 2**20:,.0f} MiB used, maxmemory is not set")
     text = f"{used / 2**20:,.0f} of {most / 2**20:,.0f} MiB used"
@@ -198,9 +199,9 @@ def _ago(seconds: float) -> str:
     return f"{max(0, seconds):.0f} s ago"
 
 
-def _replication(seen: dict[str, Any], settings: Settings) -> Iterator[Finding]:
-    wanted, there = settings.replication.wait_replicas, int(seen.get("connected_slaves", 0))
-    if seen.get("role") != "master":
+def _replication(server: ServerView, settings: Settings) -> Iterator[Finding]:
+    wanted, there = settings.replication.wait_replicas, server.replicas
+    if server.is_replica:
         advice = "name the primary by redis_url, or wait for the fail-over to end"
         yield Finding("bad", "replication", "this Redis is a replica and takes no jobs", advice)
     elif wanted > there:

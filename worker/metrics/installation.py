@@ -3,14 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import redis
 import structlog
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from worker.hopper import EndpointView, Hopper, Overview, Unknowns
+from worker.hopper import EndpointView, Hopper, Overview, ServerView, Unknowns, server_view
 from worker.jobs import Priority
 from worker.metrics.catalogue import BREAKER_STATES, ENDPOINT_STATES, families_of
 from worker.redis_away import AwayLog, is_away
@@ -51,7 +50,7 @@ class State:
         Raises:
             redis.exceptions.RedisError: If it does not.
         """
-        rows = [*_of_server(self._hopper.client.info())]
+        rows = [*_of_server(server_view(self._hopper))]
         heard()
         for first in range(0, max(1, len(self._pbxs)), _PART):
             overview = self._hopper.overview(self._pbxs[first : first + _PART])
@@ -129,11 +128,11 @@ class InstallationCollector(Collector):
         self._heard_at = time.monotonic()
 
 
-def _of_server(info: dict[str, Any]) -> Iterator[Row]:
-    yield "redis_memory_bytes", (), float(info.get("used_memory", 0))
-    yield "redis_memory_limit_bytes", (), float(info.get("maxmemory", 0))
-    yield "redis_aof_enabled", (), float(info.get("aof_enabled", 0))
-    yield "redis_connected_replicas", (), float(info.get("connected_slaves", 0))
+def _of_server(server: ServerView) -> Iterator[Row]:
+    yield "redis_memory_bytes", (), server.memory_bytes
+    yield "redis_memory_limit_bytes", (), server.memory_limit_bytes
+    yield "redis_aof_enabled", (), float(server.is_append_only)
+    yield "redis_connected_replicas", (), server.replicas
 
 
 def _of_pbxs(overview: Overview) -> Iterator[Row]:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.integration.hopper.stage import Stage
 from worker.health import memory_finding
-from worker.hopper import Breaker
+from worker.hopper import Breaker, ServerView
 from worker.jobs import JobState
 
 
@@ -43,6 +43,6 @@ def test_unknown_jobs_are_counted_no_further_than_is_quick(stage: Stage) -> None
     ],
 )
 def test_memory_is_told_before_it_runs_out(used: int, most: int, level: str, words: str) -> None:
-    finding = memory_finding({"used_memory": used, "maxmemory": most})
+    finding = memory_finding(ServerView("9.1", used, most, is_append_only=True, replicas=0, is_replica=False))
     assert (finding.level, finding.text) == (level, words)
     assert bool(finding.advice) == (level != "ok")
