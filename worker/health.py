@@ -8,8 +8,7 @@ from pathlib import Path
 import redis
 
 from worker.errors import AttemptFailed, PbxBarred, TokenRefused
-from worker.hopper import KILL_SWITCH, EndpointView, Hopper, ServerView, Token, server_view
-from worker.jobs import JobState
+from worker.hopper import KILL_SWITCH, EndpointView, Hopper, ServerView, Token, Unknowns, server_view
 from worker.pbx import Device, PbxSession, adapter_for
 from worker.redis_away import hint_for
 from worker.secret_reader import open_to_others
@@ -22,8 +21,8 @@ _CLOCK_S = 2.0
 _NOTES_SHOWN = 3
 # Of maxmemory. What clients send takes some of it, so that a full Redis swings a little below its limit.
 _NEARLY_FULL, _FULL = 0.8, 0.98
-# Jobs that nobody could judge are shown for so long, as `outdial results` shows them unasked.
-_UNKNOWN_S = 86400.0
+# Of the jobs that ended within a day, for those that nobody could judge: half a second.
+_MOST_LOOKED_AT = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +108,14 @@ def _installation(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "workers", "none is running", "start `outdial worker`")
     yield set_aside_finding(hopper)
     yield from webhook_findings(hopper, settings)
-    unknown, is_all = hopper.count_ended(JobState.UNKNOWN, hopper.now() - _UNKNOWN_S)
-    if unknown:
+    # `outdial results` shows those of a day too, unasked.
+    unknowns = Unknowns(hopper, most=_MOST_LOOKED_AT)
+    if unknown := unknowns.count():
         jobs = f"{unknown:,} job" if unknown == 1 else f"{unknown:,} jobs"
         yield Finding(
             "warning",
             "unknown",
-            f"{jobs}{'' if is_all else ' at least'} of the last day may have rung, and nobody knows",
+            f"{jobs}{'' if unknowns.is_complete else ' at least'} of the last day may have rung, and nobody knows",
             "`outdial results --state unknown` lists them, `outdial resolve` says what became of each",
         )
     if KILL_SWITCH in hopper.paused():

@@ -5,8 +5,7 @@ from itertools import islice
 
 from producers.watching.recent import HOUR_S, MINUTE_S, RATE_S, Recent
 from producers.watching.scene import PbxScene, Scene, Slow
-from worker.hopper import EndedJob, Hopper, server_view
-from worker.jobs import JobState
+from worker.hopper import EndedJob, Hopper, Unknowns, server_view
 from worker.settings import Settings
 from worker.webhooks.targets import target_names
 
@@ -17,7 +16,6 @@ _MOST_PER_LOOK = 4_000
 _TOO_FAR_BEHIND_S = 30.0
 # What changes slowly or costs more is asked so far apart.
 _SLOW_S = 15.0
-_UNKNOWN_S = 86_400.0
 _MOST_LOOKED_AT = 20_000
 _MOST_ENDPOINTS = 20
 
@@ -42,6 +40,7 @@ class Looker:
         self._began_at = 0.0
         self._after = 0.0
         self._seen: set[str] = set()
+        self._unknowns = Unknowns(hopper, most=_MOST_LOOKED_AT)
         self._slow: Slow | None = None
         self._slow_at = 0.0
 
@@ -102,17 +101,16 @@ class Looker:
 
     def _slowly(self, now: float) -> Slow:
         if self._slow is None or not 0 <= now - self._slow_at < _SLOW_S:
-            self._slow, self._slow_at = self._ask_slowly(now), now
+            self._slow, self._slow_at = self._ask_slowly(), now
         return self._slow
 
-    def _ask_slowly(self, now: float) -> Slow:
+    def _ask_slowly(self) -> Slow:
         hopper, settings = self._hopper, self._settings
-        unknowns, is_all = hopper.count_ended(JobState.UNKNOWN, now - _UNKNOWN_S, most=_MOST_LOOKED_AT)
         targets = target_names(settings)
         return Slow(
             server=server_view(hopper),
-            unknowns=unknowns,
-            counted_all_unknowns=is_all,
+            unknowns=self._unknowns.count(),
+            counted_all_unknowns=self._unknowns.is_complete,
             endpoints=tuple(hopper.endpoint(name) for name in targets[:_MOST_ENDPOINTS]),
             endpoint_count=len(targets),
             couriers=len(hopper.couriers_alive()),

@@ -166,30 +166,6 @@ class Looking:
                 message = channel.get_message(timeout=look_s)
                 yield message["channel"][prefix:] if message else None
 
-    def count_ended(self, state: JobState, since: float, *, most: int = 50_000) -> tuple[int, bool]:
-        """
-        Count the jobs that ended in one state at or after *since* (unix seconds) and are in it still.
-
-        Args:
-            state: A final one.
-            since: The time.
-            most: Ended jobs looked at, the newest first; keeps this quick however many ended.
-
-        Returns:
-            How many there are, and whether all were looked at.
-        """
-        found = self._client.zrange(
-            self.keys.ended, "+inf", since, byscore=True, desc=True, offset=0, num=most + 1
-        )
-        count, newest = 0, found[:most]
-        for first in range(0, len(newest), 1000):
-            with self._client.pipeline(transaction=False) as pipe:
-                for job_id in newest[first : first + 1000]:
-                    pipe.hget(self.keys.job(job_id), "state")
-                # A record that is no hash any more is an error in its place.
-                count += sum(held == state for held in pipe.execute(raise_on_error=False))
-        return count, len(found) <= most
-
     def paused(self) -> set[str]:
         """Return the paused PBXs; `*` stands for the kill switch."""
         return set(self._client.smembers(self.keys.paused))

@@ -1,11 +1,10 @@
-"""What the doctor asks: since when a breaker has been open, and how many jobs nobody could judge."""
+"""What the doctor asks: since when a breaker has been open, and how much memory is left."""
 
 import pytest
 
 from tests.integration.hopper.stage import Stage
 from worker.health import memory_finding
 from worker.hopper import Breaker, ServerView
-from worker.jobs import JobState
 
 
 def test_a_breaker_remembers_since_when_it_has_been_open(stage: Stage) -> None:
@@ -21,16 +20,6 @@ def test_a_breaker_remembers_since_when_it_has_been_open(stage: Stage) -> None:
     job_id, claim = stage.claimed()
     stage.finish(job_id, "n1", claim)
     assert stage.hopper.breaker("hq") == Breaker("closed", 0, 0, "")
-
-
-def test_unknown_jobs_are_counted_no_further_than_is_quick(stage: Stage) -> None:
-    for extid in ("1001", "1002", "1003"):
-        job_id, claim = stage.claimed(extid, nonce=extid)
-        stage.hopper.finish(job_id, extid, JobState.UNKNOWN, claim, errno="no_reply", error="lost")
-    stage.hopper.resolve(job_id, "failed")
-    assert stage.hopper.count_ended(JobState.UNKNOWN, 0) == (2, True)
-    assert stage.hopper.count_ended(JobState.UNKNOWN, 0, most=2) == (1, False)
-    assert stage.hopper.count_ended(JobState.UNKNOWN, stage.hopper.now() + 1) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,12 @@ def end_as_unknown(stage: Stage, count: int) -> list[str]:
 def test_unknown_jobs_are_counted_however_few_are_looked_at_in_one_go(stage: Stage) -> None:
     first = end_as_unknown(stage, 5)
     unknowns = Unknowns(stage.hopper, most=2)
-    assert [unknowns.count() for _ in range(4)] == [2, 4, 5, 5]
+    assert [(unknowns.count(), unknowns.is_complete) for _ in range(4)] == [
+        (2, False),
+        (4, False),
+        (5, True),
+        (5, True),
+    ]
     stage.hopper.resolve(first[0], "failed")
     stage.hopper.resolve(first[4], "redial")
     counts = [unknowns.count() for _ in range(4)]
@@ -30,6 +35,7 @@ def test_unknown_jobs_are_counted_however_few_are_looked_at_in_one_go(stage: Sta
 def test_an_unknown_job_that_ends_now_is_counted_at_once(stage: Stage) -> None:
     unknowns = Unknowns(stage.hopper)
     assert unknowns.count() == 0
+    assert unknowns.is_complete
     [job_id] = end_as_unknown(stage, 1)
     assert unknowns.count() == 1
     stage.hopper.resolve(job_id, "placed", callid="1790000000.1")
