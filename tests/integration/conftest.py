@@ -1,4 +1,4 @@
-"""A settings file, the command line and the door of producers, on the run's own Redis."""
+"""A stage, a settings file, the command line and the door of producers, on the run's own Redis."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,8 +12,18 @@ from ops.pbx_simulator.certificate import Certificate, keep_certificate
 from producers import Dialer
 from producers.cli import cli
 from tests.integration.endpoints import Serve, endpoint
+from tests.integration.hopper.stage import Stage
+from worker.hopper import Hopper
 
 Run = Callable[..., Result]
+
+
+@pytest.fixture
+def stage(hopper: Hopper, namespace: str) -> Stage:
+    """A hopper with one PBX that sets no limit, at the product's time limits."""
+    made = Stage(hopper, queue=f"{namespace}.dial")
+    made.open_pbx()
+    return made
 
 
 @pytest.fixture

@@ -15,19 +15,11 @@ from tests.conftest import pbx_settings
 from tests.integration.hopper.stage import Stage
 from tests.scrapes import ask, scrape, value
 from worker import metrics
-from worker.hopper import Hopper
 from worker.jobs import DialResult
 from worker.metrics import catalogue, files, serving
 from worker.metrics.catalogue import families_of
 from worker.settings import Settings
 from worker.webhooks.endpoints import EndpointSettings
-
-
-@pytest.fixture
-def stage(hopper: Hopper, namespace: str) -> Stage:
-    made = Stage(hopper, queue=f"{namespace}.dial")
-    made.open_pbx()
-    return made
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A stage for each test of the hopper, and a look at what it leaves behind."""
+"""A look at what each test of the hopper leaves behind, and a stage that is quick."""
 
 from collections.abc import Iterator
 
@@ -20,16 +20,8 @@ def no_key_stays_for_ever(client: "redis.Redis", namespace: str) -> Iterator[Non
 
 
 @pytest.fixture
-def stage(hopper: Hopper, namespace: str) -> Stage:
-    """A hopper with one PBX that sets no limit, at the product's time limits."""
-    made = Stage(hopper, queue=f"{namespace}.dial")
-    made.open_pbx()
-    return made
-
-
-@pytest.fixture
 def quick(client: "redis.Redis", namespace: str) -> Stage:
-    """The same at time limits of a fraction of a second."""
+    """A stage with one PBX that sets no limit, at time limits of a fraction of a second."""
     hopper = Hopper(client, namespace=namespace, retain_s=600, limits=QUICK, looks=QUICK_LOOKS)
     made = Stage(hopper, queue=f"{namespace}.dial")
     made.open_pbx()
