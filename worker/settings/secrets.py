@@ -51,7 +51,7 @@ def _password_of(part: PbxSettings | FlowerSettings, where: str, reader: SecretR
     return {"password": SecretStr(secret)} if secret else {}
 
 
-def with_certificate(api: ApiSettings, reader: SecretReader) -> ApiSettings:
+def api_with_certificate(api: ApiSettings, reader: SecretReader) -> ApiSettings:
     """Return the intake's section with the places of its certificate and key, where the process is the intake."""
     if not reader.serves(Role.INTAKE):
         return api
@@ -111,7 +111,7 @@ def endpoint_with_secrets(endpoint: EndpointSettings, where: str, reader: Secret
     return _with_ca_file(endpoint.model_copy(update={"secret": secrets}), where, reader)
 
 
-def with_ca_files(webhooks: WebhooksSettings, reader: SecretReader) -> WebhooksSettings:
+def webhooks_with_certificates(webhooks: WebhooksSettings, reader: SecretReader) -> WebhooksSettings:
     """Return the webhooks' section with the places of certificates, where the process tells of results."""
     if not reader.serves(Role.TELLING):
         return webhooks

@@ -160,12 +160,12 @@ class Settings(BaseSettings):
                 name: secrets.source_with_secrets(table, f"source.{name}", reader)
                 for name, table in self.source.items()
             },
-            "api": secrets.with_certificate(self.api, reader),
+            "api": secrets.api_with_certificate(self.api, reader),
             "webhook": {
                 name: secrets.endpoint_with_secrets(endpoint, f"webhook.{name}", reader)
                 for name, endpoint in self.webhook.items()
             },
-            "webhooks": secrets.with_ca_files(self.webhooks, reader),
+            "webhooks": secrets.webhooks_with_certificates(self.webhooks, reader),
         }
 
     @property
