@@ -29,6 +29,7 @@ from worker.hopper import Back, Ended, Finished, Go, Hopper, NoToken, NotYours, 
 from worker.jobs import DialResult, Doubt, JobState
 from worker.logs import about
 from worker.pbx import Directory
+from worker.replicas import Replicas
 from worker.retries import Again, RetryPolicy
 from worker.settings import Settings
 from worker.tracing.attempts import attempt_span
@@ -85,7 +86,7 @@ class Dialing:
         self._incarnation = incarnation
         self._doubted = doubted
         self._policy = RetryPolicy.from_settings(settings.retry)
-        self._replicas_missing = False  # told once
+        self._replicas = Replicas(hopper)
         self.stopping = threading.Event()
         self._until_redis_answers = retries.until_redis_answers_or(self.stopping)
         # Each round of a job ends it, hands it on, or names the seconds to sleep before the next round.
@@ -173,7 +174,7 @@ class Dialing:
         return None
 
     def _dial(self, attempt: "_Attempt", claim: Go) -> str:
-        self._make_sure_of(attempt)
+        self._replicas.make_sure_of(attempt.job_id, attempt.nonce)
         pbx = self._pbxs.adapter(claim.pbx)
         settings = self._settings.pbx[claim.pbx]
         # The claim may have been long in coming (Redis frozen, this process stopped): by the time of a reply it
@@ -185,23 +186,6 @@ class Dialing:
             return pbx.dial(
                 claim.token, extid=claim.extid, outto=claim.outto, autoanswer=claim.autoanswer, within_s=left_s
             )
-
-    def _make_sure_of(self, attempt: "_Attempt") -> None:
-        """No fail-over may forget a claim whose phone has rung: without the replicas asked for, nobody dials."""
-        try:
-            is_safe = self._hopper.is_replicated(attempt.job_id, attempt.nonce)
-        except redis.RedisError as error:
-            if not redis_away.is_away(error):
-                raise
-            is_safe = False
-        if is_safe == self._replicas_missing:
-            self._replicas_missing = not is_safe
-            if is_safe:
-                log.info("replicas_back")
-            else:
-                log.warning("replicas_missing")
-        if not is_safe:
-            raise NotReplicated("replicas_missing", "fewer replicas than wait_replicas have the claim")
 
     def _doubt(self, attempt: "_Attempt", claim: Go, failure: OutcomeUnknown) -> None:
         """The phone may ring: the slot is free for others, and the PBX is looked at (see `worker.reconciler`)."""
