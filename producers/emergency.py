@@ -20,9 +20,10 @@ from functools import lru_cache
 # Mobile networks take 112 and 911 all over the world (3GPP TS 22.101, 10.1.1); 999 is the oldest and widely kept.
 _WORLDWIDE = frozenset({"112", "911", "999"})
 # In front: a feature code (*67, *31#), and an international prefix with at most a country code, too short together
-# to be anybody's number; 011 is also the area code of Turin. Behind: the keys that mean "that was all".
+# to be anybody's number; 011 is also the area code of Turin; and 0 or 9, by which most PBXs take a line outside,
+# whether or not the settings say so. Behind: the keys that mean "that was all".
 _EVERYWHERE = re.compile(
-    r"(?:[*#]{1,2}[0-9]{2,3}[*#]?)?(?:(?:\+|00)[0-9]{0,3}|0111?)?(?:112|911|999)[*#]{0,2}",
+    r"(?:[*#]{1,2}[0-9]{2,3}[*#]?)?(?:(?:\+|00)[0-9]{0,3}|0111?|[09])?(?:112|911|999)[*#]{0,2}",
 )
 _FEATURE_CODE = re.compile(r"[*#]{1,2}[0-9]{2,3}[*#]?")
 _NORTH_AMERICA = 1

@@ -199,6 +199,14 @@ def test_emergency_numbers_are_refused_whatever_the_rules(outto: str, rules: Num
     assert code_of(outto, rules) == "emergency_number"
 
 
+@pytest.mark.parametrize("outto", ["0112", "0 999", "9911", "9-911#"])
+@pytest.mark.parametrize("rules", [None, NumberRules(), GB, NumberRules(outside_line="8")])
+def test_emergency_numbers_are_refused_behind_a_line_that_no_rule_names(
+    outto: str, rules: NumberRules | None
+) -> None:
+    assert code_of(outto, rules) == "emergency_number"
+
+
 def test_emergency_numbers_of_every_country_are_refused_there() -> None:
     seen = 0
     for country in sorted(SUPPORTED_REGIONS):
