@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from ops.embedded_redis import EmbeddedRedis
 from worker.hopper import Hopper, connect
 from worker.settings import PbxSettings
+
+# How long an example takes says how busy the machine is: other tests run beside it.
+settings.register_profile("outdial", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("outdial")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.worker.numbers import sides, written_numbers
@@ -20,7 +20,6 @@ def digits_of(text: str) -> str:
     return "".join(str(unicodedata.decimal(char, "")) for char in text)
 
 
-@settings(deadline=None)  # other tests run beside it
 @given(written_numbers(), sides, sides)
 def test_no_number_comes_through_whatever_its_punctuation(
     number: tuple[str, str], before: str, after: str
@@ -34,7 +33,6 @@ def test_no_number_comes_through_whatever_its_punctuation(
         assert digits[start : start + 5] not in digits_of(masked)
 
 
-@settings(deadline=None)  # other tests run beside it
 @given(
     st.one_of(
         st.uuids().map(str),
@@ -115,7 +113,6 @@ def test_other_names_are_none(name: str) -> None:
     assert not is_secret_name(name)
 
 
-@settings(deadline=None)  # other tests run beside it
 @given(st.text())
 def test_nothing_breaks_it_and_twice_is_once(text: str) -> None:
     masked = safe(text)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import requests
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from urllib3.exceptions import MaxRetryError, NewConnectionError
@@ -110,7 +110,6 @@ def test_errors_are_told_with_all_their_causes_and_none_of_their_secrets() -> No
     assert not any(secret in line for secret in (TOKEN, "short", "41000", "555-0143"))
 
 
-@settings(deadline=None)  # other tests run beside it
 @given(written_numbers(), st.sampled_from(["field", "error", "hint", "reason", "thread"]))
 def test_no_number_comes_through_by_any_field(number: tuple[str, str], name: str) -> None:
     written, digits = number
@@ -118,7 +117,6 @@ def test_no_number_comes_through_by_any_field(number: tuple[str, str], name: str
         assert digits[:-2] not in digits_of(line_of(**{name: value}))
 
 
-@settings(deadline=None)  # other tests run beside it
 @given(st.uuids().map(str), st.integers(0, 10**12), st.floats(0, 10**6), st.integers(1, 65535))
 def test_what_an_operator_needs_stays(job_id: str, size: int, seconds: float, port: int) -> None:
     kept = {"job_id": job_id, "errno": "10008", "callid": "1637297512.92", "used_bytes": size, "after_s": seconds}
