@@ -19,8 +19,6 @@ from worker.webhooks.targets import anybody_listens, target_names
 _CLOCK_S = 2.0
 # Of what was set aside: the doctor's line stays readable.
 _NOTES_SHOWN = 3
-# Of maxmemory. What clients send takes some of it, so that a full Redis swings a little below its limit.
-_NEARLY_FULL, _FULL = 0.8, 0.98
 # Of the jobs that ended within a day, for those that nobody could judge: half a second.
 _MOST_LOOKED_AT = 50_000
 
@@ -128,11 +126,10 @@ def memory_finding(server: ServerView) -> Finding:
     if not most:
         return Finding("ok", "memory", f"{used / 2**20:,.0f} MiB used, maxmemory is not set")
     text = f"{used / 2**20:,.0f} of {most / 2**20:,.0f} MiB used"
-    if used >= _NEARLY_FULL * most:
-        is_full = used >= _FULL * most
+    if server.is_nearly_full:
         advice = "give it more: CONFIG SET maxmemory, and the same in its configuration file; nothing is lost"
-        told = f"{text}: it is full, takes no jobs, and no call is begun" if is_full else f"{text}: nearly full"
-        return Finding("bad" if is_full else "warning", "memory", told, advice)
+        what = "it is full, takes no jobs, and no call is begun" if server.is_full else "nearly full"
+        return Finding("bad" if server.is_full else "warning", "memory", f"{text}: {what}", advice)
     return Finding("ok", "memory", text)
 
 

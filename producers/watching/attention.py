@@ -10,8 +10,6 @@ from producers.watching.scene import PbxScene, Scene, Trouble
 from worker.hopper import EndpointView
 from worker.jobs import JobState
 
-# Of Redis's maxmemory, as the doctor has it.
-_NEARLY_FULL, _FULL = 0.8, 0.98
 # Results that wait for their backend; one that is well keeps them below a few dozen.
 _UNDELIVERED = 1000
 _DIALED = (JobState.PLACED, JobState.FAILED, JobState.UNKNOWN)
@@ -72,11 +70,11 @@ def _server(scene: Scene) -> Iterator[Concern]:
     elif server.replicas < (wanted := scene.slow.wait_replicas):
         text = f"{server.replicas} replicas are connected and wait_replicas is {wanted}: nobody dials"
         yield Concern(Level.BAD, text, advice="bring the replicas back, or lower wait_replicas")
-    share = server.memory_bytes / server.memory_limit_bytes if server.memory_limit_bytes else 0.0
-    if share >= _FULL:
+    if server.is_full:
         yield Concern(Level.BAD, "Redis is full: it takes no jobs, and no call is begun", "outdial doctor")
-    elif share >= _NEARLY_FULL:
-        yield Concern(Level.WARNING, f"Redis is {share:.0%} full; at its limit nobody dials", "outdial doctor")
+    elif server.is_nearly_full:
+        text = f"Redis is {server.memory_share:.0%} full; at its limit nobody dials"
+        yield Concern(Level.WARNING, text, "outdial doctor")
     if not server.is_append_only:
         text = "Redis's append-only file is off: a restart loses jobs"
         yield Concern(Level.WARNING, text, advice="set appendonly yes")

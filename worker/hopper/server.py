@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from worker.hopper.looking import Looking
 
+# Of maxmemory. What clients send takes some of it, so that a full Redis swings a little below its limit.
+_NEARLY_FULL, _FULL = 0.8, 0.98
+
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
@@ -20,6 +23,21 @@ class ServerView:
     is_append_only: bool
     replicas: int
     is_replica: bool
+
+    @property
+    def memory_share(self) -> float:
+        """How much of its limit is used; 0 where there is none."""
+        return self.memory_bytes / self.memory_limit_bytes if self.memory_limit_bytes else 0.0
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether somebody should give it more memory; also where it `is_full`."""
+        return self.memory_share >= _NEARLY_FULL
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no jobs, and no call is begun."""
+        return self.memory_share >= _FULL
 
 
 def server_view(hopper: Looking) -> ServerView:
