@@ -9,8 +9,8 @@ from rich.text import Text
 
 from producers.times import duration, told
 from producers.watching.attention import Concern, Level, concerns
+from producers.watching.headline import headline
 from producers.watching.lines import pbx_table
-from producers.watching.pulse import pulse
 from producers.watching.recent import Ended
 from producers.watching.scene import PbxScene, Scene
 from worker.jobs import JobState
@@ -69,10 +69,10 @@ def frame(
 
 
 def _title(scene: Scene, *, is_old: bool) -> Text:
-    beat = pulse(scene)
-    colour = "grey35" if is_old else {True: "dark_green", False: "red3", None: "grey35"}[beat.is_well]
+    first = headline(scene)
+    colour = "grey35" if is_old else {True: "dark_green", False: "red3", None: "grey35"}[first.is_well]
     oldest = f", oldest {duration(scene.oldest_s)}" if scene.waiting else ""
-    word = f"WAS {beat.word}" if is_old else beat.word
+    word = f"WAS {first.word}" if is_old else first.word
     return Text.assemble(
         (f" {word} ", f"bold white on {colour}"),
         ("  ", ""),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from producers.watching.attention import Level, concerns
-from producers.watching.pulse import pulse
+from producers.watching.headline import headline
 from producers.watching.recent import Ended
 from producers.watching.scene import PbxScene, Scene
 from tests.unit.producers.watching.scenes import NINE, busy, endpoint, glance, scene
@@ -28,7 +28,7 @@ STUCK = PbxScene(glance(waiting=3, oldest_s=70.0))
     ],
 )
 def test_the_first_word_says_whether_it_is_dialing(seen: Scene, word: str) -> None:
-    assert pulse(seen).word == word
+    assert headline(seen).word == word
 
 
 def test_nobody_is_bothered_where_all_is_well() -> None:
