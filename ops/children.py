@@ -58,8 +58,16 @@ def child(command: list[str], *, grace_s: float = 40, **options: Any) -> Iterato
 
 def children_of(pid: int) -> list[int]:
     """Return the ids of a process's own children, dead ones that nobody reaped included; Linux only."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return [int(child) for child in children.split()]
+    # Linux keeps a list for each thread that started some.
+    threads = sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda thread: int(thread.name))
+    return [int(child) for thread in threads for child in _children_of_thread(thread)]
+
+
+def _children_of_thread(thread: Path) -> list[str]:
+    try:
+        return (thread / "children").read_text(encoding="ascii").split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # it has ended; its children are another thread's now
 
 
 def is_running(pid: int) -> bool:
