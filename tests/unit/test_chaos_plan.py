@@ -1,12 +1,13 @@
 """The chaos suite's plan and orders: the same seed gives the same, and they keep within their bounds."""
 
+from base64 import b64encode
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from ops.chaos.faults import FAULTS
-from ops.chaos.leaks import leaks_in
+from ops.chaos.leaks import leaks_in, leaks_in_texts
 from ops.chaos.orders import EXTENSIONS, make_orders
 from ops.chaos.plan import make_plan
 
@@ -78,3 +79,10 @@ def test_leaks_are_found_and_not_repeated(tmp_path: Path) -> None:
     clean.write_text('{"event":"x","url":"/api?token=***"}\n')
     leaks = leaks_in([log, clean], {"0205550100": "a dialed number", "hush": "a password"})
     assert leaks == ["crew-a.log shows a dialed number", "crew-a.log shows a token in an address"]
+
+
+def test_leaks_are_found_in_the_bodies_that_celery_wraps() -> None:
+    for before in ("", "x", "xy"):
+        body = b64encode(f'{before}[["id"], {{"outto": "0205550100"}}, null]'.encode()).decode()
+        texts = {"a queue": f'{{"body": "{body}", "headers": {{}}}}', "a path": "/usr/share/outdial/simulator/hq"}
+        assert leaks_in_texts(texts, {"0205550100": "a dialed number"}) == ["a queue shows a dialed number"]
