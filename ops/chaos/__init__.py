@@ -12,5 +12,7 @@ lost, nothing may have rung twice, nothing may be said that the journal denies. 
                        faults/               one function for each kind of fault
                        evidence -> account   what the parts left behind, and the judgement: no I/O in there
                        table, history        the judgement on paper
-                       leaks                 what must not be in a log
+                       bystanders            who looks on: Flower, HTTP intake, a CRM, a collector of traces
+                       surfaces, published   what they and others can see
+                       leaks                 what must not be in there, nor in a log
 """

@@ -24,7 +24,9 @@ from worker.jobs import JobState
 @click.option("--seed", type=int, help="Same jobs and faults again; default: made up and shown.")
 @click.option("--faults-per-minute", type=click.FloatRange(min=1), default=40, show_default=True)
 @click.option(
-    "--keep", type=click.Path(path_type=Path, file_okay=False), help="Leave logs, journals, unknown.txt there."
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Leave logs, journals, seen/, unknown.txt there.",
 )
 def command(*, seconds: float, jobs: int, seed: int | None, faults_per_minute: float, keep: Path | None) -> None:
     """Let parts die under load and see that nothing is lost and nothing rings twice; exit code 1 if it was."""

@@ -1,17 +1,23 @@
 """Collects what the parts left behind, once they have stopped."""
 
 import json
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ops.chaos import surfaces
 from ops.chaos.account import Evidence, Job, Moment, Traits, Violation
-from ops.chaos.leaks import leaks_in
+from ops.chaos.bystanders import get
+from ops.chaos.leaks import leaks_in, leaks_in_texts
 from ops.chaos.plan import Deed
 from ops.chaos.producer import Handed, Producer
-from ops.chaos.site import CALL_S, PBXS, Site
+from ops.chaos.site import CALL_S, NAMESPACE, PBXS, Site
 from worker.hopper import connect
 
 _BATCH = 500
+# Commands at a time; more starts of Python would only wait for each other.
+_AT_ONCE = 4
 _NOT_PRINTED = "outto"
 
 
@@ -25,7 +31,13 @@ def unfinished(site: Site, handed: Iterable[Handed]) -> int:
 
 
 def gather(
-    site: Site, producer: Producer, deeds: Sequence[Deed], *, traits: dict[str, Traits], tokens: set[str]
+    site: Site,
+    producer: Producer,
+    deeds: Sequence[Deed],
+    *,
+    traits: dict[str, Traits],
+    tokens: set[str],
+    texts: Mapping[str, str],
 ) -> Evidence:
     """
     Return the evidence of a run.
@@ -36,6 +48,7 @@ def gather(
         deeds: What was carried out.
         traits: Of each kind of fault.
         tokens: Of the PBXs, as many as were seen.
+        texts: What was seen on every surface before the workers stopped, {surface: text}.
     """
     jobs = _jobs(site, list(producer.handed.values()))
     return Evidence(
@@ -48,9 +61,45 @@ def gather(
         handed_in_until=max((float(job.record.get("enqueued_at", 0)) for job in jobs), default=0),
         complaints=[
             *(Violation("producer", sentence) for sentence in producer.complaints),
-            *(Violation("leak", sentence) for sentence in _leaks(site, jobs, tokens)),
+            *(Violation("leak", sentence) for sentence in _leaks(site, jobs, tokens, texts)),
+            *(
+                Violation("blind", f"{surface} shows nothing")
+                for surface, text in texts.items()
+                if not _is_shown(text)
+            ),
         ],
     )
+
+
+def seen_of(site: Site, producer: Producer) -> dict[str, str]:
+    """Return what every surface shows while all is still running, {surface: text}."""
+    bystanders, receivers, some = site.bystanders, site.receivers, _of_each_state(site, producer)
+    with connect(site.installation.result_backend) as results:
+        texts = surfaces.of_redis(site.client, results, NAMESPACE)
+    texts |= surfaces.of_flower(bystanders.flower, some)
+    texts |= surfaces.of_intake(bystanders.intake.get, some)
+    texts |= _said(site, [*surfaces.commands(some), "doctor"])
+    texts |= surfaces.of_processes(os.getpid(), "cmdline")
+    addresses = [*(f"http://127.0.0.1:{port}/metrics" for port in site.metrics_ports.values())]
+    texts |= {f"metrics at {address}": get(address) for address in (*addresses, bystanders.metrics_url)}
+    texts["what is published"] = bystanders.published.text
+    texts["what the CRM is told"] = receivers.crm.text
+    texts["traces"] = receivers.collector.text
+    return texts
+
+
+def _said(site: Site, commands: Sequence[str]) -> dict[str, str]:
+    """Return what commands of `outdial` say, to stdout and stderr."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        done = list(pool.map(lambda command: site.installation.outdial(*command.split()), commands))
+    return {f"outdial {command}": one.stdout + one.stderr for command, one in zip(commands, done, strict=True)}
+
+
+def _of_each_state(site: Site, producer: Producer) -> list[str]:
+    """Return ids of one job for each state that some job is in."""
+    ids = [one.job_id for one in producer.handed.values()]
+    results = [result for batch in _batches(ids) for result in site.hopper.results(batch)]
+    return list({result.state: result.job_id for result in results}.values())
 
 
 def _jobs(site: Site, handed: Sequence[Handed]) -> list[Job]:
@@ -94,10 +143,15 @@ def _told(meta: str | None) -> str:
     return str(facts["state"])
 
 
-def _leaks(site: Site, jobs: Sequence[Job], tokens: set[str]) -> list[str]:
+def _leaks(site: Site, jobs: Sequence[Job], tokens: set[str], texts: Mapping[str, str]) -> list[str]:
     secrets = {job.outto: "a dialed number" for job in jobs} | dict.fromkeys(tokens, "a token")
-    secrets |= {text: what for what, text in site.secrets().items() if text}
-    return leaks_in(site.logs(), secrets)
+    secrets |= site.secrets()
+    return leaks_in(site.logs(), secrets) + leaks_in_texts(texts, secrets)
+
+
+def _is_shown(text: str) -> bool:
+    """Whether a surface shows something that could be searched; pages have their status on top."""
+    return bool(text.strip()) and not text.startswith(("4", "5"))
 
 
 def _batches(items: Sequence[Any]) -> Iterable[Sequence[Any]]:

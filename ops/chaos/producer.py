@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 
+from ops.chaos.bystanders import Intake
 from ops.chaos.orders import Order
 from producers import Dialer
 from worker.errors import ServiceUnreachable
@@ -34,14 +35,16 @@ class Producer:
 
     Args:
         dialer: The door.
+        intake: The other one, for those that come by HTTP.
         orders: In order of time.
     """
 
-    def __init__(self, dialer: Dialer, orders: Iterable[Order]) -> None:
+    def __init__(self, dialer: Dialer, intake: Intake, orders: Iterable[Order]) -> None:
         self.handed: dict[str, Handed] = {}
         # What went against the promise to whoever hands in, one sentence each.
         self.complaints: list[str] = []
         self._dialer = dialer
+        self._intake = intake
         self._orders = list(orders)
         self._stopping = threading.Event()
         self._started_at = 0.0
@@ -99,13 +102,20 @@ class Producer:
         return False
 
     def _hand_in(self, order: Order) -> None:
-        ticket = self._dialer.enqueue(**self._fields(order))
-        self.handed[order.key] = Handed(order, ticket.id)
+        job_id, _ = self._enqueue(order)
+        self.handed[order.key] = Handed(order, job_id)
 
     def _hand_in_again(self, order: Order) -> None:
-        ticket = self._dialer.enqueue(**self._fields(order))
-        if ticket.is_new or ticket.id != self.handed[order.key].job_id:
+        job_id, is_new = self._enqueue(order)
+        if is_new or job_id != self.handed[order.key].job_id:
             self.complaints.append(f"order {order.number} came again under its key and became another job")
+
+    def _enqueue(self, order: Order) -> tuple[str, bool]:
+        fields = self._fields(order)
+        if order.by_http:
+            return self._intake.enqueue(**fields)
+        ticket = self._dialer.enqueue(**fields)
+        return ticket.id, ticket.is_new
 
     def _cancel(self, order: Order) -> None:
         word, state = self._dialer.hopper.cancel(self.handed[order.key].job_id)

@@ -1,8 +1,9 @@
 """One run from its beginning to its account."""
 
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import redis
 
 from ops.chaos.account import Account
 from ops.chaos.conductor import Conductor
-from ops.chaos.evidence import gather, unfinished
+from ops.chaos.evidence import gather, seen_of, unfinished
 from ops.chaos.faults import FAULTS
 from ops.chaos.orders import make_orders
 from ops.chaos.plan import make_plan
@@ -84,15 +85,18 @@ class Run:
             conductor = Conductor(site, FAULTS, plan)
             stack.callback(conductor.close)  # after the site: see there
             stack.enter_context(site)
-            producer = Producer(site.dialer(), orders)
+            producer = Producer(site.dialer(), site.bystanders.intake, orders)
             stack.callback(producer.stop)
             self._wait_for_workers(site)
             self._go_through(site, producer, conductor)
             self._heal(site, producer, conductor)
+            texts = seen_of(site, producer)
+            _keep(texts, self._folder / "seen")
             for crew in site.crews.values():
                 crew.stop()
             self.logs = site.logs()
-            evidence = gather(site, producer, conductor.deeds, traits=dict(FAULTS), tokens=self._watch.tokens)
+            tokens = self._watch.tokens
+            evidence = gather(site, producer, conductor.deeds, traits=dict(FAULTS), tokens=tokens, texts=texts)
         return Account(evidence)
 
     def _wait_for_workers(self, site: Site) -> None:
@@ -120,6 +124,9 @@ class Run:
             time.sleep(0.5)
             left = unfinished(site, producer.handed.values())
         self._say(f"{left} jobs not over or not delivered" if left else "every job is over")
+        # What a killed process was about to tell is told 90 s later (see `worker.webhooks`); nobody waits for it.
+        untold = site.receivers.untold(one.job_id for one in producer.handed.values())
+        self._say(f"{untold} ends the CRM is still to be told of" if untold else "the CRM knows every end")
 
     def _look(self, site: Site, producer: Producer, conductor: Conductor, elapsed_s: float) -> None:
         watch = self._watch
@@ -132,6 +139,13 @@ class Run:
                 watch.tokens |= site.tokens()
             except redis.RedisError:
                 return  # one of the faults
+
+
+def _keep(texts: Mapping[str, str], folder: Path) -> None:
+    """Write down what was seen, a file for each surface, for whoever wants to look for more."""
+    folder.mkdir()
+    for surface, text in texts.items():
+        (folder / re.sub(r"[^A-Za-z0-9]+", "-", surface).strip("-")).write_text(text)
 
 
 def to_stderr(line: str) -> None:

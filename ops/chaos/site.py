@@ -1,4 +1,4 @@
-"""The parts of one run: server, PBXs, proxies between them and the workers, and the crews."""
+"""The parts of one run: server, PBXs, proxies between them and the workers, the crews, and who looks on."""
 
 import threading
 from collections.abc import Mapping
@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 import redis
 
+from ops.chaos.bystanders import Bystanders, Receivers
 from ops.chaos.crew import Crew
 from ops.chaos.orders import EXTENSIONS
 from ops.children import Ensemble
-from ops.embedded_redis import EmbeddedRedis
+from ops.embedded_redis import EmbeddedRedis, free_port
 from ops.installation import PASSWORD, Installation, installation
 from ops.tcp_proxy import TcpProxy
 from producers import Dialer
@@ -70,12 +71,16 @@ class Site(Ensemble):
         self.installation: Installation = self._stack.enter_context(
             installation(self.folder, self.server, NAMESPACE, **options)
         )
-        self.settings = self.installation.write_settings(sections=_SECTIONS, **_PBX_LIMITS)
+        self.receivers = self._stack.enter_context(Receivers(self.folder))
+        sections = {**_SECTIONS, **self.receivers.sections}
+        self.settings = self.installation.write_settings(sections=sections, **_PBX_LIMITS)
         self.hopper = self.installation.hopper
         self.client: redis.Redis = self._stack.enter_context(connect(self.server.url))
         # A dial message with @ID@ and @TAG@ left open, as the pacer pushes it.
         self.message = dial_message(build_app(self.settings))
         self._start_proxies()
+        self.bystanders = self._stack.enter_context(Bystanders(self.installation))
+        self.metrics_ports = {name: free_port() for name in CREWS}
         self.crews = {name: Crew(name, self.installation, self._environment(name)) for name in CREWS}
         for crew in self.crews.values():
             crew.start()
@@ -101,7 +106,9 @@ class Site(Ensemble):
         }
         redis_url = self._through(crew, self.server.url)
         results = self._through(crew, self.installation.result_backend)
-        return pbxs | {"OUTDIAL_REDIS_URL": redis_url, "OUTDIAL_RESULT_BACKEND": results}
+        port = str(self.metrics_ports[crew])
+        services = {"OUTDIAL_REDIS_URL": redis_url, "OUTDIAL_RESULT_BACKEND": results}
+        return pbxs | services | {"OUTDIAL_METRICS__PORT": port}
 
     def _through(self, path: str, url: str) -> str:
         """Return *url* with the proxy's port."""
@@ -130,8 +137,9 @@ class Site(Ensemble):
             pbx.heal()
 
     def secrets(self) -> dict[str, str]:
-        """Return {what it is: text} of passwords that no log may show."""
-        return {"the PBXs' password": PASSWORD, "Redis's password": urlsplit(self.server.url).password or ""}
+        """Return {text: what it is} of what no surface may show, but for numbers and tokens."""
+        known = {PASSWORD: "the PBXs' password", urlsplit(self.server.url).password or "": "Redis's password"}
+        return {text: what for text, what in {**known, **self.bystanders.secrets}.items() if text}
 
     def tokens(self) -> set[str]:
         """Return the PBX tokens in use."""

@@ -2,8 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -11,7 +9,8 @@ from click.testing import CliRunner
 from redis.exceptions import NoPermissionError
 
 from ops.chaos.leaks import leaks_in, leaks_in_texts
-from ops.children import children_of
+from ops.chaos.published import Published
+from ops.chaos.surfaces import commands, of_flower, of_intake, of_processes, of_redis
 from ops.installation import PASSWORD
 from producers.cli import cli
 from tests.acceptance.guarded import (
@@ -68,16 +67,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 @pytest.fixture(scope="module")
 def done(world: Guarded) -> Done:
     """Everything, once; with what all surfaces showed while it ran."""
-    with redis.Redis(port=world.port, password=world.admin_password, decode_responses=True) as other:
-        told = other.pubsub()
-        told.psubscribe("*")
-        with running(world):
-            done = do_everything(world)
-            done.texts = surfaces(world, done.jobs)
-        heard = list(iter(lambda: told.get_message(timeout=0.01), None))
-        told.close()
-    done.texts["Celery's events, and all else that is published"] = str(heard)
-    assert done.jobs[FAILED] in str(heard)
+    with (
+        Published(f"redis://:{world.admin_password}@127.0.0.1:{world.port}/0").listening() as published,
+        running(world),
+    ):
+        done = do_everything(world)
+        done.texts = surfaces(world, done.jobs)
+    done.texts["Celery's events, and all else that is published"] = published.text
+    assert done.jobs[FAILED] in published.text
     done.denied = world.denied()
     return done
 
@@ -159,22 +156,9 @@ def test_nothing_shows_a_number_a_token_or_a_password(world: Guarded, done: Done
 
 def surfaces(world: Guarded, jobs: dict[str, str]) -> dict[str, str]:
     """Return {what shows it: what it shows} of all that others than the processes themselves can see."""
-    flower = ("", "broker", "tasks", "metrics", "api/workers", "api/tasks", "api/queues/length")
-    flower += tuple(f"{page}/{job}" for job in jobs.values() for page in ("task", "api/task/info"))
-    intake = ("/openapi.json", "/healthz", "/readyz", "/docs", "/v1/pbxs", "/v1/dial-jobs")
-    intake += tuple(f"/v1/dial-jobs/{job}" for job in jobs.values())
-    seen = {f"Flower's {page}": world.flower(page).text for page in flower}
-    seen |= {f"the intake's {path}": world.client.get(path).text for path in intake}
-    for command in (
-        "results",
-        "lanes",
-        "keys list",
-        "webhooks list",
-        f"status {jobs[LOST]}",
-        f"why {jobs[FAILED]}",
-    ):
-        said = CliRunner().invoke(cli, ["--config", str(world.site.config), *command.split()])
-        seen[f"outdial {command}"] = said.output + repr(said.exception)
+    seen = of_flower(lambda page: world.flower(page).text, jobs.values())
+    seen |= of_intake(lambda page: world.client.get(page).text, jobs.values())
+    seen |= {f"outdial {command}": _said(world, command) for command in commands([jobs[FAILED], jobs[LOST]])}
     seen["what the intake refuses"] = "".join(
         world.client.hand_in(**fields).text for fields in ({"outto": f"{PLACED}x"}, {"extid": PLACED, "outto": ""})
     )
@@ -182,40 +166,13 @@ def surfaces(world: Guarded, jobs: dict[str, str]) -> dict[str, str]:
     seen["metrics"] = world.metrics()
     assert "outdial_attempts_total{" in seen["metrics"]
     seen["deliveries to the CRM"] = str([request.body for request in world.crm.requests])
-    seen |= in_redis(world)
-    seen["arguments and environment of processes"] = "\n".join(given_to_processes_below(os.getpid()))
-    return seen
+    with redis.Redis(port=world.port, db=1, password=world.admin_password, decode_responses=True) as results:
+        seen |= of_redis(world.admin, results, "outdial")
+    assert "celery-task-meta-" in seen["the results backend"]
+    return seen | of_processes(os.getpid(), "cmdline", "environ")
 
 
-def in_redis(world: Guarded) -> dict[str, str]:
-    """Return names and contents of all keys but the records and the tokens, and what clients say of themselves."""
-    kept = ("outdial:job:", "outdial:token:")
-    names = [name for name in world.admin.scan_iter(count=1000) if not name.startswith(kept)]
-    contents = {name: _content(world.admin, name) for name in names}
-    world.admin.select(1)
-    results = {name: world.admin.get(name) for name in world.admin.scan_iter(match="celery-task-meta-*")}
-    world.admin.select(0)
-    assert results
-    return {
-        "keys beside the records": str(contents),
-        "the results backend": str(results),
-        "the list of clients": str(world.admin.client_list()),
-    }
-
-
-def _content(admin: Any, name: str) -> Any:
-    read = {"hash": admin.hgetall, "set": admin.smembers, "string": admin.get}
-    kind = admin.type(name)
-    return read[kind](name) if kind in read else str(admin.sort(name, by="nosort", alpha=True))
-
-
-def given_to_processes_below(pid: int) -> Iterator[str]:
-    """Yield command line and environment of each process below one; the former any user of the host may read."""
-    for child in children_of(pid):
-        try:
-            given = [Path(f"/proc/{child}/{what}").read_bytes() for what in ("cmdline", "environ")]
-            yield from given_to_processes_below(child)
-        except FileNotFoundError:
-            continue  # it has ended
-        if b"ops.pbx_simulator" not in given[0]:  # whose password is made up, and everybody's
-            yield b" ".join(given).replace(b"\0", b" ").decode(errors="replace")
+def _said(world: Guarded, command: str) -> str:
+    """Run a command in this process, which starts sooner than one of its own."""
+    done = CliRunner().invoke(cli, ["--config", str(world.site.config), *command.split()])
+    return done.output + repr(done.exception)
