@@ -76,12 +76,7 @@ def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
     if settings.redis_address.tls_options.get("ssl_cert_reqs", "required") != "required":
         advice = "leave ssl_cert_reqs out of redis_url, and name the authority by ssl_ca_certs"
         yield Finding("warning", "redis", "its certificate is not verified", advice)
-    if server.is_append_only:
-        yield Finding("ok", "persistence", "append-only file is on")
-    else:
-        yield Finding(
-            "warning", "persistence", "append-only file is off: a restart loses jobs", "set appendonly yes"
-        )
+    yield persistence_finding(server)
     yield from _replication(server, settings)
     problem = redis_problem(hopper.client)
     if problem:
@@ -118,6 +113,19 @@ def _installation(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         )
     if KILL_SWITCH in hopper.paused():
         yield Finding("warning", "pause", "everything is paused", "`outdial resume --all` when dialing may go on")
+
+
+def persistence_finding(server: ServerView) -> Finding:
+    """Return what to say of what a restart of Redis would leave of the jobs."""
+    if not server.is_append_only:
+        return Finding(
+            "warning", "persistence", "append-only file is off: a restart loses jobs", "set appendonly yes"
+        )
+    if server.late_writes:
+        text = f"append-only file is on, but {server.late_writes:,} times Redis answered before it had written"
+        advice = "killed then, it forgets what it answered, and a phone may ring twice: set appendfsync always"
+        return Finding("warning", "persistence", text, advice)
+    return Finding("ok", "persistence", "append-only file is on")
 
 
 def memory_finding(server: ServerView) -> Finding:

@@ -14,7 +14,8 @@ class ServerView:
     One Redis at a glance.
 
     `memory_limit_bytes` is 0 where there is none; `is_append_only`: a restart loses nothing; `replicas` are those
-    connected; `is_replica`: it takes no jobs.
+    connected; `is_replica`: it takes no jobs. `late_writes`: how often since its start it answered before what it
+    had done was in its file, for its disk was busy (`aof_delayed_fsync`; never with `appendfsync always`).
     """
 
     version: str
@@ -23,6 +24,7 @@ class ServerView:
     is_append_only: bool
     replicas: int
     is_replica: bool
+    late_writes: int = 0
 
     @property
     def memory_share(self) -> float:
@@ -55,4 +57,5 @@ def server_view(hopper: Looking) -> ServerView:
         is_append_only=bool(seen.get("aof_enabled")),
         replicas=int(seen.get("connected_slaves", 0)),
         is_replica=seen.get("role") == "slave",
+        late_writes=int(seen.get("aof_delayed_fsync", 0)),
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.hopper.stage import Stage
-from worker.health import memory_finding
+from worker.health import memory_finding, persistence_finding
 from worker.hopper import Breaker, ServerView
 
 
@@ -35,3 +35,15 @@ def test_memory_is_told_before_it_runs_out(used: int, most: int, level: str, wor
     finding = memory_finding(ServerView("9.1", used, most, is_append_only=True, replicas=0, is_replica=False))
     assert (finding.level, finding.text) == (level, words)
     assert bool(finding.advice) == (level != "ok")
+
+
+@pytest.mark.parametrize(
+    ("is_append_only", "late_writes", "advice"),
+    [(True, 0, ""), (True, 3, "set appendfsync always"), (False, 0, "set appendonly yes")],
+)
+def test_a_redis_that_may_forget_is_told(is_append_only: bool, late_writes: int, advice: str) -> None:
+    server = ServerView(
+        "9.1", 0, 0, is_append_only=is_append_only, replicas=0, is_replica=False, late_writes=late_writes
+    )
+    assert persistence_finding(server).advice.endswith(advice)
+    assert persistence_finding(server).level == ("warning" if advice else "ok")
