@@ -23,9 +23,9 @@ from phonenumbers import (
     region_codes_for_country_code,
 )
 
-from producers.emergency import connects_to_emergency, spells_emergency
-from producers.numbers import Reading
-from producers.punctuation import bare, emergency_refused, masked_number, refuse_guesses, refused
+from producers.numbers.door import Reading
+from producers.numbers.emergency import connects_to_emergency, spells_emergency
+from producers.numbers.grammar import bare, emergency_refused, masked_number, refuse_guesses, refused
 from worker.settings import NumberRules
 
 PREMIUM = "premium_number"

@@ -6,8 +6,8 @@ This is the door, and all there is for a PBX without rules; `numbering` knows th
 
 from dataclasses import dataclass, field
 
-from producers.emergency import is_emergency_everywhere, spells_emergency
-from producers.punctuation import NumberRefused, bare, emergency_refused, refuse_guesses
+from producers.numbers.emergency import is_emergency_everywhere, spells_emergency
+from producers.numbers.grammar import NumberRefused, bare, emergency_refused, refuse_guesses
 from worker.settings import NumberRules
 
 __all__ = ["NumberRefused", "Reading", "dialable", "reading"]
@@ -40,7 +40,7 @@ def dialable(outto: str, rules: NumberRules | None, *, country: str | None = Non
     Without a rule only punctuation comes out. Given its own result it returns the same again, for a number of a
     known range, as long as there is no `outside_line` (nobody can tell a 9 that is there already from the first
     digit of a number) and the prefixes are those of the country. Emergency numbers are refused whatever the rules;
-    `producers.emergency` says which.
+    `producers.numbers.emergency` says which.
 
     Args:
         outto: As a CRM or a person wrote it; at most 100 characters.
@@ -53,7 +53,7 @@ def dialable(outto: str, rules: NumberRules | None, *, country: str | None = Non
     if rules is None:
         return _unruled(outto, country)
     # The library takes 50 ms to import, for those who have a rule only.
-    from producers.numbering import read  # noqa: PLC0415
+    from producers.numbers.plan import read  # noqa: PLC0415
 
     return read(outto, rules, country).dialed
 
@@ -67,7 +67,7 @@ def reading(outto: str, rules: NumberRules | None, *, country: str | None = None
     """
     if rules is None:
         return Reading(_unruled(outto, country), "as_written")
-    from producers.numbering import read  # noqa: PLC0415
+    from producers.numbers.plan import read  # noqa: PLC0415
 
     return read(outto, rules, country, in_full=True)
 
@@ -84,7 +84,7 @@ def _is_emergency_in(country: str, left: str) -> bool:
     # Who sends long numbers to a PBX without rules must not pay for the data of all countries.
     if len(left) > _MAY_BE_EMERGENCY:
         return False
-    from producers.numbering import known_country  # noqa: PLC0415
+    from producers.numbers.plan import known_country  # noqa: PLC0415
 
     known = known_country(country)
     return known is not None and spells_emergency(left, countries=[known])

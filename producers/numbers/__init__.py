@@ -1,0 +1,10 @@
+"""
+Telephone numbers: from a number as a CRM or a person writes it to what the outbound route of a PBX wants.
+
+`door` is where every producer comes in; `grammar` knows how a number may be written, `plan` the numbering plans of
+the countries and the rules of a PBX, and `emergency` what must never be dialed.
+"""
+
+from producers.numbers.door import NumberRefused, Reading, dialable, reading
+
+__all__ = ["NumberRefused", "Reading", "dialable", "reading"]
