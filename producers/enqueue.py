@@ -203,13 +203,16 @@ class Dialer:
                 sentence += ". The job may have been stored: look before handing it in again without a key"
             raise ServiceUnreachable(sentence) from error
 
-    def job_for(self, fields: Mapping[str, Any], *, country: str | None = None) -> DialJob:
+    def job_for(
+        self, fields: Mapping[str, Any], *, country: str | None = None, home: str | None = None
+    ) -> DialJob:
         """
         Return the job that outside data ask for, its PBX named and its number as that wants it; sends nothing.
 
         Args:
             fields: Those of a `DialJob`; `outto` as people write numbers.
-            country: Two letters, of numbers written nationally; None: that of the PBX's own rule.
+            country: That of this number if it is written nationally, as a CRM writes countries.
+            home: That of numbers that bring no country, two letters; None: that of the PBX's own rules.
 
         Raises:
             InputRefused: With one sentence per wrong field; a `NumberRefused`, if the number is one of them.

@@ -1,64 +1,47 @@
-"""
-From a telephone number as a CRM or a person holds it to what a PBX's outbound route wants.
+"""The door to telephone numbers, and all there is for a PBX without rules."""
 
-This is the door, and all there is for a PBX without rules; `numbering` knows the rules and the countries.
-"""
-
-from dataclasses import dataclass, field
-
-from producers.numbers.emergency import is_emergency_everywhere, spells_emergency
-from producers.numbers.grammar import NumberRefused, bare, emergency_refused, refuse_guesses
+from producers.numbers.doubts import is_beyond_doubt, refuse_guesses
+from producers.numbers.emergency import is_emergency_everywhere, read_unless_emergency, spells_emergency
+from producers.numbers.grammar import Written
+from producers.numbers.reading import Reading
+from producers.numbers.refusals import emergency_refused, masked_text, refused, service_code_refused
 from worker.settings import NumberRules
 
-__all__ = ["NumberRefused", "Reading", "dialable", "reading"]
-
-# No emergency number hides in a longer string without any rule.
+# Strings of more characters hide an emergency number only where a rule puts something in front of them.
 _MAY_BE_EMERGENCY = 14
+# Shorter ones are extensions and the like, which belong to no country.
+_MAY_BE_NATIONAL = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """
-    How a number was understood.
-
-    `dialed` is what the PBX gets. `kind` is `internal` (an extension or feature code, as it came), `as_written`
-    (not understood, as it came), `local` (without area code) or the library's kind of number, such as `mobile`;
-    `unknown` is a possible number of no known range. `country` has two letters, None where unknown or none;
-    `international` is +, country code and number, None where unknown.
-    """
-
-    dialed: str = field(repr=False)
-    kind: str
-    country: str | None = None
-    international: str | None = field(default=None, repr=False)
-
-
-def dialable(outto: str, rules: NumberRules | None, *, country: str | None = None) -> str:
+def dialable(outto: str, rules: NumberRules | None, *, country: str | None = None, home: str | None = None) -> str:
     """
     Return what to dial for a number, fit for `DialJob.outto`.
 
     Without a rule only punctuation comes out. Given its own result it returns the same again, for a number of a
-    known range, as long as there is no `outside_line` (nobody can tell a 9 that is there already from the first
+    known range, as long as there is no `outside_line` (a 9 that is there already cannot be told from the first
     digit of a number) and the prefixes are those of the country. Emergency numbers are refused whatever the rules;
-    `producers.numbers.emergency` says which.
+    `producers.numbers.emergency` lists which.
 
     Args:
-        outto: As a CRM or a person wrote it; at most 100 characters.
+        outto: As a CRM or a person wrote it; `grammar` has the forms it may have.
         rules: Those of the PBX; None where it has none.
-        country: Two letters, that of this number if it is written nationally; None: that of the rules.
+        country: That of this number if it is written nationally: two or three letters, or a name.
+        home: That of numbers that bring no country, two letters; None: that of the rules.
 
     Raises:
-        NumberRefused: If it cannot or must not be dialed; `code` says why.
+        NumberRefused: If it cannot or must not be dialed; `code` is the reason.
     """
     if rules is None:
-        return _unruled(outto, country)
-    # The library takes 50 ms to import, for those who have a rule only.
+        return _without_rules(outto, country, home)
+    # The library takes 75 ms to import, which only PBXs with rules need.
     from producers.numbers.plan import read  # noqa: PLC0415
 
-    return read(outto, rules, country).dialed
+    return read(outto, rules, country=country, home=home).dialed
 
 
-def reading(outto: str, rules: NumberRules | None, *, country: str | None = None) -> Reading:
+def reading(
+    outto: str, rules: NumberRules | None, *, country: str | None = None, home: str | None = None
+) -> Reading:
     """
     Return how a number is understood; arguments, and what is dialed, are those of `dialable`.
 
@@ -66,25 +49,52 @@ def reading(outto: str, rules: NumberRules | None, *, country: str | None = None
         NumberRefused: As `dialable` does.
     """
     if rules is None:
-        return Reading(_unruled(outto, country), "as_written")
+        return Reading(_without_rules(outto, country, home), "as_written")
     from producers.numbers.plan import read  # noqa: PLC0415
 
-    return read(outto, rules, country, in_full=True)
+    return read(outto, rules, country=country, home=home, in_full=True)
 
 
-def _unruled(outto: str, country: str | None) -> str:
-    left = bare(outto)
-    if is_emergency_everywhere(left) or (country and _is_emergency_in(country, left)):
-        raise emergency_refused(outto)
-    refuse_guesses(outto, left)
-    return left
+def _without_rules(outto: str, country: str | None, home: str | None) -> str:
+    if not country and is_beyond_doubt(outto):
+        if _is_emergency(outto, home):
+            raise emergency_refused(outto)
+        return outto
+    number = read_unless_emergency(outto, lambda keys: _is_emergency(keys, country or home))
+    if number.is_code:
+        raise service_code_refused(outto)
+    refuse_guesses(outto, number)
+    if country and country.strip() and _may_be_national(number):
+        _refuse_other_country(outto, country, home)
+    return number.digits
 
 
-def _is_emergency_in(country: str, left: str) -> bool:
-    # Who sends long numbers to a PBX without rules must not pay for the data of all countries.
-    if len(left) > _MAY_BE_EMERGENCY:
+def _is_emergency(keys: str, country: str | None) -> bool:
+    if is_emergency_everywhere(keys):
+        return True
+    if not country or len(keys) > _MAY_BE_EMERGENCY:
         return False
-    from producers.numbers.plan import known_country  # noqa: PLC0415
+    from producers.numbers.countries import known_country  # noqa: PLC0415
 
     known = known_country(country)
-    return known is not None and spells_emergency(left, countries=[known])
+    return known is not None and spells_emergency(keys, countries=[known])
+
+
+def _may_be_national(number: Written) -> bool:
+    is_prefixed = number.is_international or number.digits.startswith("00")
+    return not is_prefixed and len(number.digits) >= _MAY_BE_NATIONAL
+
+
+def _refuse_other_country(outto: str, country: str, home: str | None) -> None:
+    """Refuse a number of another country than those that this PBX dials as they are written."""
+    from producers.numbers.countries import NO_COUNTRY, known_country  # noqa: PLC0415
+
+    known = known_country(country)
+    if known is None:
+        raise refused(outto, f"is written nationally, and {masked_text(country)} {NO_COUNTRY}")
+    if known != home:
+        raise refused(
+            outto,
+            f"is written nationally, as in {known}, and this PBX has no rules for that; "
+            "write it with + and country code, or add country to [pbx.NAME.numbers]",
+        )

@@ -14,8 +14,12 @@ follow (BR, CL, NI); its example numbers, varied at random, for those six countr
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
+
+from producers.numbers.grammar import Written, written
+from producers.numbers.plain import keys_of
+from producers.numbers.refusals import NumberRefused, emergency_refused
 
 # Mobile networks take 112 and 911 all over the world (3GPP TS 22.101, 10.1.1); 999 is the oldest and widely kept.
 _WORLDWIDE = frozenset({"112", "911", "999"})
@@ -37,6 +41,28 @@ _LONGEST_NUMBER = 6
 _LONGEST_PLAIN = 7
 _LONGEST = 24
 _HIDING = re.compile(r"[*#+]|00|011")
+
+
+def read_unless_emergency(outto: str, is_emergency: Callable[[str], bool]) -> Written:
+    """
+    Return a number as it was written, unless it reaches an emergency service.
+
+    Args:
+        outto: As a CRM or a person wrote it.
+        is_emergency: Whether a string of 0-9 * # + does so; asked of the keys in *outto* if that is no number.
+
+    Raises:
+        NumberRefused: If it does, or is not written as one number.
+    """
+    try:
+        number = written(outto)
+    except NumberRefused:
+        if is_emergency(keys_of(outto)):
+            raise emergency_refused(outto) from None
+        raise
+    if is_emergency(number.digits):
+        raise emergency_refused(outto)
+    return number
 
 
 def is_emergency_everywhere(dialed: str) -> bool:

@@ -1,128 +1,164 @@
-"""What is left of a telephone number when the punctuation is taken out, and what is more than punctuation."""
+"""
+How a telephone number may be written: the one grammar that every door uses.
+
+    number    = [ "+" ] group *( [ separator ] group )
+    group     = 1*digit / "(" 1*digit ")"
+    separator = blanks, or one dash or slash, perhaps between blanks, or one dot
+    code      = ( "*" / "#" ) *( digit / "*" / "#" )                a service code of the PBX
+
+Digits of all scripts, the dashes and blanks of all alphabets, full-width forms and invisible marks are read as
+their plain counterparts; a spreadsheet's leading apostrophe and the scheme of a `tel:` URI (RFC 3966) are left
+out.
+
+A number is dialed exactly as it was meant, or refused. So this grammar refuses what people and programs also write
+into the field of a number: two numbers, an extension, a decimal, a number whose digits a spreadsheet cut
+(`mistakes`). Where only the numbering plan of a country can decide, `doubts` asks it.
+"""
 
 import re
-import unicodedata
+from dataclasses import dataclass
 
-from worker.errors import InputRefused
-from worker.jobs import shown
+from producers.numbers import mistakes
+from producers.numbers.plain import LONGEST_WRITTEN, plain_text
+from producers.numbers.refusals import refused
 
-INVALID = "invalid_number"
-EMERGENCY = "emergency_number"
+# An outside line, the longest international prefix, and what may stand behind the + (E.164, section 6).
+_MOST_DIGITS = 1 + 4 + 15
+_MOST_INTERNATIONAL = 15
 
-# What `DialJob.outto` takes.
-_DIALABLE = re.compile(r"[0-9*#+]{1,32}")
-_LONGEST_WRITTEN = 100
-# 17 digits of a number, its country code and a prefix; more are two numbers in one field.
-_MOST_DIGITS = 25
+_PLAIN = re.compile(r"\+?[1-9][0-9]{0,14}|0(?=[0-9]*[1-9])[0-9]{1,14}")
+_CODE = re.compile(r"[*#]+[0-9][0-9*#]{0,30}")
+_DIGITS = re.compile("[0-9]+")
+_SEPARATORS = re.compile("[^0-9]+")
+_WITHOUT_BRACKETS = re.compile(r"[0-9]+(?:(?: ?[-/] ?| |\.)[0-9]+)*")
+_TOKEN = re.compile(r"\( ?[0-9]+(?:[ .-]+[0-9]+)* ?\)|[0-9]+|[ ./-]+|.", re.DOTALL)
+_SEPARATOR = re.compile(r" ?[-/] ?| |\.")
 
-_PUNCTUATION = str.maketrans(
-    dict.fromkeys(" \t\r\n-.()[]/~\u00a0\u00ad\u2010\u2011\u2012\u2013\u2014\u202f\u2212\u30fc")
-)
-_ALSO_PUNCTUATION = frozenset("\uff08\uff09\uff3b\uff3d\uff0e\uff0f\uff5e\u223c\u2053")
-# Spaces, dashes, and the invisible marks that come with a number copied from an address book.
-_NOISE_CATEGORIES = frozenset({"Zs", "Zl", "Zp", "Pd", "Cf"})
-_SAME = {"\uff0b": "+", "\ufe62": "+", "\uff0a": "*", "\uff03": "#"}
-
-_EXTENSION = re.compile(
-    r"""(?ix) [0-9)\s] (?:
-        [,;pw]+ \s* [0-9*\#,;pw\s]+                                           # pauses, then more keys
-        | [,;.]? \s* (?: ext(?:ensio)?n? | x | poste | int | доб ) [\s.:=]* \#? [0-9]+
-    ) \s* $"""
-)
-_TRUNK_ZERO = re.compile(r"\+[0-9\s.-]*[(\uff08]\s*0\s*[)\uff09]")
+# An area code with its trunk prefix or country code, or one of North America, as they stand before a slash.
+_AREA = re.compile(r"0[0-9]{1,5}|00[0-9]{2,8}|[2-9][0-9]{2}")
+_LONGEST_AREA_ABROAD = 8
+_SHORTEST_SUBSCRIBER = 4
 
 
-class NumberRefused(InputRefused):
+@dataclass(slots=True)
+class Written:
     """
-    The number cannot or must not be dialed.
+    A telephone number as it was written.
+
+    `digits` has 1 to 32 characters: 0-9 with an optional + in front, or a service code of 0-9 * #. `groups` are
+    the digits that punctuation parts; empty where it parts none. `marks` holds what stands before each of them: a
+    blank, dash, dot, slash or nothing. `brackets` has the places of the groups in brackets.
+    """
+
+    digits: str
+    groups: list[str]
+    marks: list[str]
+    brackets: list[int]
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it is a service code of the PBX, such as *72."""
+        return self.digits[0] in "*#"
+
+    @property
+    def is_international(self) -> bool:
+        """Whether it was written with its +."""
+        return self.digits[0] == "+"
+
+
+def written(outto: str) -> Written:
+    """
+    Read a telephone number.
 
     Args:
-        problems: One sentence, which holds no more of the number than its last two digits.
-        code: invalid_number, emergency_number, premium_number or country_not_allowed.
-    """
-
-    def __init__(self, problems: list[str], code: str = INVALID) -> None:
-        super().__init__(problems)
-        self.code = code
-
-
-def refused(outto: str, what: str, code: str = INVALID) -> NumberRefused:
-    """Return the error for a number, of which the sentence shows the last two digits: `outto: 'xxx43' is ...`."""
-    return NumberRefused([f"outto: {masked_number(outto)} {what}"], code)
-
-
-def emergency_refused(outto: str) -> NumberRefused:
-    """Return the error for a number that reaches an emergency service."""
-    return refused(outto, "reaches an emergency service; only a person may dial it", EMERGENCY)
-
-
-def masked_number(text: str) -> str:
-    """Return what may hold a telephone number in quotes, digits of any script masked but for the last two."""
-    plain = " ".join(text[:_LONGEST_WRITTEN].split())
-    return shown("outto", "".join(str(unicodedata.decimal(char, char)) for char in plain))
-
-
-def bare(outto: str) -> str:
-    """
-    Return a number in 0-9 * # +, in the order it came, 1 to 32 characters.
-
-    Takes out spaces, dashes, brackets, dots, slashes and invisible marks, a spreadsheet's leading ' and the scheme
-    of a `tel:` URI (RFC 3966); digits of all scripts become 0-9.
+        outto: As a CRM or a person wrote it.
 
     Raises:
-        NumberRefused: If there is anything else: letters, an extension, nothing at all.
+        NumberRefused: If it does not follow the grammar, or could only be read by guessing.
     """
-    if _DIALABLE.fullmatch(outto):
-        return outto
-    if len(outto) > _LONGEST_WRITTEN:
-        raise refused(outto, "is too long for a number; give one number alone")
-    text = _without_scheme(outto.strip().removeprefix("'"))
-    left = text.translate(_PUNCTUATION)
-    if not _DIALABLE.fullmatch(left):
-        left = "".join(map(_folded, left))
-    if not _DIALABLE.fullmatch(left):
-        raise _not_punctuation(outto, text, left)
-    return left
+    return Written(outto, [], [], []) if _PLAIN.fullmatch(outto) else _read(outto)
 
 
-def refuse_guesses(outto: str, left: str) -> None:
-    """
-    Refuse what nobody would dial by leaving its punctuation out alone: a (0) for home use, two numbers in one.
-
-    Raises:
-        NumberRefused: If *outto*, of which *left* is what `bare` returned, is such a one.
-    """
-    if left == outto:
-        return
-    if _TRUNK_ZERO.search(outto):
-        raise refused(outto, "has a (0) that is dialed at home only; write it without")
-    if len(left) > _MOST_DIGITS:
-        raise refused(outto, "is too long for a number; give one number alone")
-
-
-def _without_scheme(text: str) -> str:
-    """Take a `tel:` URI apart; parameters other than the context stay, and are refused for their letters."""
-    if text[:4].lower() != "tel:":
-        return text
-    number, _, parameters = text[4:].partition(";")
-    name, _, context = parameters.partition("=")
-    if name.lower() != "phone-context":
-        return f"{number};{parameters}" if parameters else number
-    return context + number if context.startswith("+") else number
+def _read(outto: str) -> Written:
+    if len(outto) > LONGEST_WRITTEN:
+        raise refused(outto, mistakes.TOO_LONG)
+    text = plain_text(outto)
+    if _CODE.fullmatch(text):
+        return Written(text, [], [], [])
+    number = _number(text.removesuffix("."))
+    if number is None or mistakes.is_decimal(text):
+        raise refused(outto, mistakes.mistake_in(text))
+    if problem := _problem_of(number) or _lost_plus(outto, number.digits):
+        raise refused(outto, problem)
+    return number
 
 
-def _folded(char: str) -> str:
-    if char.isdecimal():
-        return str(unicodedata.decimal(char))
-    is_noise = char in _ALSO_PUNCTUATION or unicodedata.category(char) in _NOISE_CATEGORIES
-    return "" if is_noise else _SAME.get(char, char)
+def _number(text: str) -> Written | None:
+    """Return what follows the grammar; None for anything else."""
+    plus, rest = _split_plus(text)
+    if _WITHOUT_BRACKETS.fullmatch(rest):
+        groups = _DIGITS.findall(rest)
+        marks = [mark.strip(" ") or " " for mark in _SEPARATORS.findall(rest)]
+        return Written(plus + "".join(groups), groups, ["", *marks], [])
+    return _bracketed(plus, rest) if "(" in rest else None
 
 
-def _not_punctuation(outto: str, text: str, left: str) -> NumberRefused:
-    if not left:
-        return NumberRefused(["outto: is empty; give the number to call"])
-    if _EXTENSION.search(text):
-        return refused(outto, "has an extension, which a PBX cannot dial; give the number alone")
-    if any(char.isalpha() for char in left):
-        return refused(outto, "has letters in it; give digits")
-    return refused(outto, "is not right; give the digits of one telephone number")
+def _split_plus(text: str) -> tuple[str, str]:
+    if text[:1] == "+":
+        return "+", text[1:].lstrip(" ")
+    # A country code in brackets: (+44) 20 ...
+    return ("+", "(" + text[1:].lstrip(" +")) if re.match(r"\( ?\+[^+]", text) else ("", text)
+
+
+def _bracketed(plus: str, rest: str) -> Written | None:
+    groups: list[str] = []
+    marks: list[str] = []
+    brackets: list[int] = []
+    mark: str | None = None
+    for token in _TOKEN.findall(rest):
+        if found := _DIGITS.findall(token):
+            if token[0] == "(":
+                brackets.append(len(groups))
+            groups.append("".join(found))
+            marks.append(mark or "")
+            mark = None
+        elif groups and mark is None and _SEPARATOR.fullmatch(token):
+            mark = token.strip(" ") or " "
+        else:
+            return None
+    return Written(plus + "".join(groups), groups, marks, brackets) if mark is None else None
+
+
+def _problem_of(number: Written) -> str:
+    """Return what is wrong with digits and their punctuation, as the end of a sentence; empty if nothing is."""
+    digits = number.digits.removeprefix("+")
+    if not digits.strip("0"):
+        return mistakes.ZEROS
+    if number.is_international and digits[0] == "0":
+        return mistakes.ZERO_BEHIND_PLUS
+    if "/" in number.marks and not _is_behind_an_area(number):
+        return mistakes.TWO_NUMBERS
+    last = len(number.groups) - 1
+    if last > 0 and last in number.brackets:
+        return mistakes.EXTENSION
+    most = _MOST_INTERNATIONAL if number.is_international else _MOST_DIGITS
+    return mistakes.TOO_LONG if len(digits) > most else ""
+
+
+def _is_behind_an_area(number: Written) -> bool:
+    """Whether the only slash parts an area code from a subscriber's number, and not one number from another."""
+    at = number.marks.index("/")
+    area, subscriber = "".join(number.groups[:at]), "".join(number.groups[at:])
+    if number.marks.count("/") > 1 or subscriber[0] == "0" or len(subscriber) < _SHORTEST_SUBSCRIBER:
+        return False
+    if number.is_international:
+        return len(area) <= _LONGEST_AREA_ABROAD and len(subscriber) > _SHORTEST_SUBSCRIBER
+    # North America writes (202)/555-0143.
+    is_american = len(area) == 3 and area[0] != "0"
+    return _AREA.fullmatch(area) is not None and (not is_american or len(subscriber) == 7)
+
+
+def _lost_plus(outto: str, digits: str) -> str:
+    # An unencoded + of a form becomes a blank; a number written at home begins with 0, or is short.
+    is_lost = outto[0] == " " and digits[0] not in "+0" and len(digits) > 6
+    return mistakes.LOST_PLUS if is_lost else ""

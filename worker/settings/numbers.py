@@ -15,14 +15,18 @@ class NumberRules(Part):
     """
     How telephone numbers are written for one PBX, and which of them it may call.
 
-    `country` (ISO 3166, two letters) is that of numbers written nationally. `write` says what is dialed:
-    `national`, as one dials at home, and other countries' numbers with `international_prefix`; `international`,
-    all with prefix and country code; `e164`, all with + and country code; `keep`, as they came, without
-    punctuation. `international_prefix` None is the country's own, or 00. `trunk_prefix` None is what the country
-    writes in front of a national number; another one goes in front of all national numbers. `outside_line` goes in
-    front of all that leaves the PBX. Strings of 0-9 * # of up to `internal_digits` characters stay as they are.
-    `strict` takes numbers of ranges known to be in use only, not all of a possible length. `countries` are the
-    only ones that may be called; None: all.
+    `country` (ISO 3166, two letters) is that of numbers written nationally. `write` is what is dialed: `national`,
+    as one dials at home, and other countries' numbers with `international_prefix`; `international`, all with
+    prefix and country code; `e164`, all with + and country code; `keep`, as they came, without punctuation.
+    `international_prefix` None is the country's own, or 00. `trunk_prefix` None is what the country writes in
+    front of a national number; another one goes in front of all national numbers. `outside_line` goes in front of
+    all that leaves the PBX. Strings of up to `internal_digits` digits stay as they are.
+
+    `plus_missing` reads numbers that begin with neither +, nor an international prefix, nor the trunk prefix of
+    their country: `refuse` refuses them where that takes a guess, `international` reads them as E.164 without its
+    +, `national` as national numbers. `service_codes` lets jobs dial what begins with * or #. `strict` takes
+    numbers of ranges known to be in use only, not all of a possible length. `countries` are the only ones that may
+    be called; None: all.
     """
 
     country: str | None = None
@@ -31,6 +35,8 @@ class NumberRules(Part):
     trunk_prefix: DialPrefix | None = None
     outside_line: DialPrefix = ""
     internal_digits: Annotated[int, Field(ge=0, le=15)] = 6
+    plus_missing: Literal["refuse", "international", "national"] = "refuse"
+    service_codes: Literal["refuse", "allow"] = "refuse"
     premium: Literal["refuse", "allow"] = "refuse"
     strict: bool = False
     countries: frozenset[str] | None = None

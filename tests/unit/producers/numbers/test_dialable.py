@@ -38,6 +38,13 @@ def code_of(outto: str, rules: NumberRules | None, country: str | None = None) -
         "(0)20 7946 0018",
         "020.7946.0018",
         "020/79460018",
+        "(020) 7946 0018.",
+        "(+44) 20 7946 0018",
+        "+44 [0] 20 7946 0018",
+        "+44 020 7946 0018",
+        "+4402079460018",
+        "44 (0)20 7946 0018",
+        "tel:020-7946-0018;phone-context=+44",
         "+44 20 7946 0018",
         "+44 (0)20 7946 0018",
         "00 44 20 7946 0018",
@@ -102,13 +109,17 @@ def test_prefixes_of_the_settings_win_over_those_of_the_country() -> None:
 def test_the_country_of_the_crm_wins_for_reading_and_the_pbx_s_for_writing() -> None:
     assert dialable("020 7946 0018", US, country="GB") == "011442079460018"
     assert dialable("020 7946 0018", US, country=" uk ") == "011442079460018"
+    assert dialable("020 7946 0018", US, country="United Kingdom") == "011442079460018"
+    assert dialable("020 7946 0018", US, country="gbr") == "011442079460018"
+    assert dialable("020 7946 0018", US, home="GB") == "011442079460018"
+    assert dialable("020 7946 0018", NumberRules(country="DE"), country="GB", home="FR") == "00442079460018"
     assert dialable("+44 20 7946 0018", US, country="FR") == "011442079460018"
     assert dialable("020 7946 0018", GB, country="") == "02079460018"
     assert dialable("+44 20 7946 0018", US, country="Neverland") == "011442079460018"
     assert code_of("020 7946 0018", US, "Neverland") == "invalid_number"
 
 
-@pytest.mark.parametrize("inside", ["41000", "1002", "1120", "1109", "112345", "*72", "#31#", "7", "0701"])
+@pytest.mark.parametrize("inside", ["41000", "1002", "1120", "1109", "112345", "7", "0701"])
 def test_what_stays_inside_stays_as_it_is(inside: str) -> None:
     for write in WRITINGS:
         rules = NumberRules(country="DE", write=write, outside_line="0", countries=frozenset({"DE"}), strict=True)
@@ -131,9 +142,9 @@ def test_a_rule_without_a_country_leaves_national_numbers_and_writes_the_others(
 def test_kept_numbers_lose_their_punctuation_only_and_are_judged_all_the_same() -> None:
     keep = NumberRules(country="GB", write="keep", outside_line="9")
     assert dialable("+44 20-7946-0018", keep) == "9+442079460018"
-    assert dialable("12345 67890 12345 67890", keep) == "912345678901234567890"
-    assert dialable("*72 020 7946 0018", keep) == "*7202079460018"
+    assert dialable("7946 0018", keep) == "979460018"
     assert code_of("+44 (0)20 7946 0018", keep) == "invalid_number"
+    assert code_of("2079460018", keep) == "invalid_number"
     assert code_of("0909 879 0123", keep) == "premium_number"
 
 
@@ -144,7 +155,7 @@ def test_kept_numbers_lose_their_punctuation_only_and_are_judged_all_the_same() 
     ("outto", "said"),
     [
         ("", "is empty"),
-        (" - ", "is empty"),
+        (" - ", "has no digits"),
         ("020 7946 0018 x12", "has an extension"),
         ("020 7946 0018 ext. 5", "has an extension"),
         ("tel:+442079460018;ext=5", "has an extension"),
@@ -153,16 +164,13 @@ def test_kept_numbers_lose_their_punctuation_only_and_are_judged_all_the_same() 
         ("020 7946 0018 (office)", "has letters"),
         ("+44 FLOWERS", "has letters"),
         ("sip:1002@example.com", "has letters"),
-        ("020 7946 0018 / 020 7946 0019", "is no telephone number"),
-        ("020 7946 0018 #12", "has * or #"),
-        ("020 7946", "is no telephone number"),
+        ("020 7946", "is not a telephone number"),
         ("+44 20 7946", "is too short for a number of its country"),
         ("020 7946 001800", "is too long for a number of GB"),
-        ("+999 123 456 789", "is no telephone number"),
-        ("\ud800", "is not right"),
+        ("+999 123 456 789", "is not a telephone number"),
+        ("\ud800", "has no digits"),
         ("0" * 5000, "is too long"),
         ("020 7946 0018;isub=1", "has letters"),
-        ("020 7946 0018 & 19", "is not right"),
     ],
 )
 def test_what_is_no_number_is_refused_in_one_sentence_without_it(outto: str, said: str) -> None:
@@ -257,7 +265,7 @@ def test_what_would_connect_to_an_emergency_service_is_refused(outto: str, rules
         ("011 123112", None, "011123112"),
         # Fire brigades of Brazil, and an area code.
         ("(19) 3234-5678", NumberRules(country="BR"), "1932345678"),
-        ("9991234567", GB, "09991234567"),
+        ("0999 123 4567", GB, "09991234567"),
         # Lithuania's 03 is an ambulance, and the trunk prefix with an area code.
         ("+370 312 34567", NumberRules(country="LT"), "031234567"),
     ],
@@ -270,7 +278,7 @@ def test_numbers_that_only_look_like_an_emergency_are_dialed(
 
 def test_a_pbx_that_does_not_say_where_it_is_is_taken_to_be_where_the_number_is() -> None:
     assert code_of("9115550123", NumberRules(write="keep"), "US") == "emergency_number"
-    assert dialable("9115550123", NumberRules(write="keep"), country="FR") == "9115550123"
+    assert dialable("9115550123", NumberRules(write="keep")) == "9115550123"
 
 
 def test_premium_rate_numbers_are_refused_unless_allowed_also_with_a_digit_more() -> None:
@@ -297,9 +305,19 @@ def test_ranges_nobody_knows_are_dialed_unless_rules_are_strict() -> None:
 # --- without rules
 
 
-@pytest.mark.parametrize("plain", ["41000", "02079460018", "+442079460018", "*72", "12+34#", "1" * 32])
+@pytest.mark.parametrize("plain", ["41000", "02079460018", "+442079460018", "442079460018", "90044207946001"])
 def test_without_rules_what_could_be_dialed_stays_as_it_is(plain: str) -> None:
-    assert dialable(plain, None) == dialable(plain, None, country="GB") == plain
+    assert dialable(plain, None) == dialable(plain, None, home="GB") == plain
+
+
+def test_without_rules_a_number_of_another_country_is_refused() -> None:
+    # The PBX would dial 020 7946 0018 wherever it is.
+    assert code_of("020 7946 0018", None, "FR") == "invalid_number"
+    assert code_of("020 7946 0018", None, "Neverland") == "invalid_number"
+    assert dialable("020 7946 0018", None, country="United Kingdom", home="GB") == "02079460018"
+    assert dialable("+44 20 7946 0018", None, country="FR") == "+442079460018"
+    assert dialable("0044 20 7946 0018", None, country="FR") == "00442079460018"
+    assert dialable("41000", None, country="FR") == "41000"
 
 
 def test_without_rules_punctuation_comes_out_and_nothing_is_guessed() -> None:
@@ -309,10 +327,10 @@ def test_without_rules_punctuation_comes_out_and_nothing_is_guessed() -> None:
     assert reading("41000", None).kind == "as_written"
 
 
-def test_without_rules_the_library_is_not_imported() -> None:
+def test_without_rules_plain_digits_do_not_import_the_library() -> None:
     code = (
         "import sys; from producers.numbers import dialable; from worker.settings import Settings\n"
-        "dialable('+44 20 7946 0018', None); print('phonenumbers' in sys.modules)"
+        "dialable('020 7946 0018', None); dialable('41000', None); print('phonenumbers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
@@ -329,6 +347,8 @@ any_rules = st.none() | st.builds(
     trunk_prefix=st.sampled_from([None, "", "0", "1"]),
     outside_line=st.sampled_from(["", "0", "9", "*9"]),
     internal_digits=st.integers(0, 8),
+    plus_missing=st.sampled_from(["refuse", "international", "national"]),
+    service_codes=st.sampled_from(["refuse", "allow"]),
     premium=st.sampled_from(["refuse", "allow"]),
     strict=st.booleans(),
     countries=st.none() | st.just(frozenset({"US", "IT"})),
@@ -371,10 +391,13 @@ def test_what_was_written_for_the_pbx_comes_out_the_same_again(outto: str, count
         assert dialable(dialed, rules) == dialed
 
 
-@given(known_numbers(), st.none() | st.sampled_from(COUNTRIES), st.data())
-def test_punctuation_changes_nothing(outto: str, country: str | None, data: st.DataObject) -> None:
+@given(
+    known_numbers(), st.none() | st.sampled_from(COUNTRIES), st.sampled_from([" ", "-", ".", "\u00a0", "\u200b"])
+)
+def test_punctuation_changes_nothing(outto: str, country: str | None, mark: str) -> None:
     rules = NumberRules(country=country) if country else None
     digits = re.sub("[^0-9+]", "", outto)
-    noise = st.sampled_from(["", " ", "-", ".", "\u00a0", "\u2013", "\u200b", "/"])
-    noisy = "".join(char + data.draw(noise) for char in digits)
-    assert dialable(noisy, rules) == dialable(digits, rules)
+    # In threes; a shorter last group could be an extension.
+    middle = len(digits) - 4
+    groups = [digits[:4], *(digits[at : min(at + 3, middle)] for at in range(4, middle, 3)), digits[middle:]]
+    assert dialable(mark.join(groups), rules) == dialable(digits, rules)

@@ -1,0 +1,148 @@
+"""What the punctuation and the length of a number leave in doubt, and what settles it."""
+
+import re
+
+from producers.numbers import mistakes
+from producers.numbers.grammar import Written
+from producers.numbers.refusals import refused
+
+# One number for certain: too short for two, or as long as national numbers are, and not 00, 010 or 011 in front.
+_BEYOND_DOUBT = re.compile("[1-9][0-9]{0,9}|0(?:[2-9]|1[2-9])[0-9]{0,11}")
+# The longest national numbers have 13 digits and a trunk prefix.
+_LONGEST_AT_HOME = 14
+# Fewer digits than this before the last group are no number yet.
+_NEARLY_A_NUMBER, _SURELY_A_NUMBER = 8, 9
+
+
+def is_beyond_doubt(outto: str) -> bool:
+    """Return whether text is digits alone that can be dialed as they are; most numbers are decided here."""
+    return _BEYOND_DOUBT.fullmatch(outto) is not None
+
+
+def refuse_guesses(outto: str, number: Written) -> None:
+    """
+    Return if the digits of a number can be dialed as they are.
+
+    Args:
+        outto: As it was written.
+        number: What the grammar makes of it.
+
+    Raises:
+        NumberRefused: If its digits may be those of two numbers, of a number and an extension, or of a number with
+            a trunk prefix that is dialed at home only.
+    """
+    if problem := form_problem(number) or _digits_problem(number):
+        raise refused(outto, problem)
+
+
+def form_problem(number: Written) -> str:
+    """Return what its punctuation makes doubtful about a number, as the end of a sentence; empty if nothing."""
+    if not number.groups:
+        return ""
+    if number.brackets and without_home_zero(number):
+        return mistakes.HOME_PREFIX.format(0)
+    return mistakes.TWO_NUMBERS if looks_like_two(number) else tail_problem(number, _international(number))
+
+
+def without_home_zero(number: Written) -> str:
+    """Return the digits without a (0) that stands behind others; empty where there is none."""
+    zeros = [at for at in number.brackets if at and not number.groups[at].strip("0")]
+    if not zeros:
+        return ""
+    plus = "+" if number.is_international else ""
+    return plus + "".join(group for at, group in enumerate(number.groups) if at not in zeros)
+
+
+def looks_like_two(number: Written) -> bool:
+    """Return whether the digits fall into halves, or all into groups, that begin alike: 41000 41001."""
+    groups = number.groups
+    if len(groups) < 2:
+        return False
+    if _begin_alike(groups) and (len(groups[0]) > 2 or len(groups) == 2):
+        return True
+    whole = "".join(groups)
+    half = len(whole) // 2
+    if not _begin_alike([whole[:half], whole[half:]]):
+        return False
+    return half in {sum(map(len, groups[:at])) for at in range(1, len(groups))}
+
+
+def tail_problem(number: Written, international: str) -> str:
+    """
+    Return why the last group of digits may not belong to the number, as the end of a sentence; empty if it does.
+
+    It may be an extension, a direct-dialing suffix or the end of a range.
+
+    Args:
+        number: As it was written.
+        international: Country code and number, as far as they are known; else empty.
+    """
+    mark = number.marks[-1] if len(number.groups) > 1 else ""
+    if mark not in (" ", "-", "."):
+        return ""
+    tail, is_marked = number.groups[-1], mark != " "
+    is_short = is_marked and _is_short(number)
+    if not international:
+        return mistakes.TAIL if is_short or (is_marked and _stands_behind_a_number(number)) else ""
+    # The library takes 75 ms to import, which few numbers of a PBX without rules need.
+    from producers.numbers.international import goes_on_behind_a_number, has_suffix  # noqa: PLC0415
+
+    if not (is_short or goes_on_behind_a_number(international, tail, sure=is_marked)):
+        return ""
+    may_be_suffix = mark == "-" or len(set(number.marks[1:])) == 1
+    is_suffix = may_be_suffix and not _ends_a_range(international, tail) and has_suffix(international, tail)
+    return "" if is_suffix else mistakes.TAIL
+
+
+def _begin_alike(numbers: list[str]) -> bool:
+    first, length = numbers[0], len(numbers[0])
+    shared = length - 1 if length <= 5 else length - 3
+    start = first[:shared]
+    return shared > 0 and all(len(number) == length and number.startswith(start) for number in numbers)
+
+
+def _is_short(number: Written) -> bool:
+    """Whether the last group has fewer digits than the last group of a number has."""
+    length, before = len(number.groups[-1]), len(number.groups[-2])
+    return length == 1 or (length <= 3 and length < before >= 4)
+
+
+def _stands_behind_a_number(number: Written) -> bool:
+    """Whether what stands before the last group is long enough for a number."""
+    *earlier, last = number.groups
+    # Brazil and China write 91234-5678 and 1234-5678 behind an area code of up to four digits.
+    if len(last) == 4 and len(earlier[-1]) in (4, 5):
+        return False
+    is_only_mark = number.marks.count(number.marks[-1]) == 1
+    before = sum(map(len, earlier))
+    return len(earlier[-1]) >= _SURELY_A_NUMBER or (is_only_mark and before >= _NEARLY_A_NUMBER)
+
+
+def _ends_a_range(digits: str, tail: str) -> bool:
+    """Whether digits may name the first and the last of several numbers: 10-22, but not 50-22."""
+    return digits.removesuffix(tail)[-len(tail) :] < tail
+
+
+def _international(number: Written) -> str:
+    """Return country code and number where + or a usual prefix stands before them; else an empty text."""
+    if number.is_international:
+        return number.digits[1:]
+    if not number.digits.startswith(("00", "01", "81")):
+        return ""
+    from producers.numbers.international import behind_a_prefix  # noqa: PLC0415
+
+    return behind_a_prefix(number.digits)
+
+
+def _digits_problem(number: Written) -> str:
+    digits = number.digits
+    if is_beyond_doubt(digits):
+        return ""
+    from producers.numbers import international  # noqa: PLC0415
+
+    if number.is_international:
+        return international.problem_of(digits[1:])
+    if international.hides_home_zero(digits):
+        return mistakes.HOME_PREFIX.format(0)
+    longest = _LONGEST_AT_HOME if digits[0] == "0" else _LONGEST_AT_HOME - 1
+    return mistakes.TOO_LONG if len(digits) > longest and not international.fits_abroad(digits) else ""
