@@ -17,8 +17,9 @@ from producers.masking import masked
 from producers.numbers import NumberRefused, dialable
 from worker import tracing
 from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
+from worker.fields import MOST_METADATA, digits_given_as_int
 from worker.hopper import Hopper, Order, Receipt, tls_problem
-from worker.jobs import DialJob, DialResult, JobState, digits_given_as_int
+from worker.jobs import PBX_NAME, DialJob, DialResult, JobState
 from worker.secret_reader import Role
 from worker.settings import NumberRules, Settings
 
@@ -26,7 +27,6 @@ from worker.settings import NumberRules, Settings
 BATCH = 2000
 LONGEST_LIFE_S = 366 * 86400.0
 _MOST_NAMED = 20
-_MOST_METADATA = 32
 
 Row = Mapping[str, Any] | DialJob | Order | InputRefused
 
@@ -219,28 +219,51 @@ class Dialer:
         """
         # Half the price of naming it by a copy of the job afterwards.
         only = self.default_pbx if fields.get("pbx") is None else None
-        return self._with_pbx(self.said(fields if only is None else {**fields, "pbx": only}, country=country))
+        named = fields if only is None else {**fields, "pbx": only}
+        return self._with_pbx(self.said(named, country=country, home=home))
 
-    def said(self, fields: Mapping[str, Any], *, pbx: str | None = None, country: str | None = None) -> DialJob:
+    def said(
+        self,
+        fields: Mapping[str, Any],
+        *,
+        pbx: str | None = None,
+        country: str | None = None,
+        home: str | None = None,
+    ) -> DialJob:
         """
-        Return a job as its fields say it, but for the number, which is as the PBX wants it; sends nothing.
+        Return a job with the fields that were given, and its number as the PBX wants it; sends nothing.
 
         Args:
             fields: Those of a `DialJob`; `outto` as people write numbers.
             pbx: Whose rules hold if the fields name none; None: as `pbx_for` chooses.
             country: As in `job_for`.
+            home: As in `job_for`.
 
         Raises:
-            InputRefused: As `job_for` does, but not for a PBX that there is not.
+            InputRefused: As `job_for` does; a PBX that is not in the settings is named only with other problems.
         """
         outto = digits_given_as_int(fields.get("outto"))
-        if not isinstance(outto, str):
-            return parsed(fields)
+        chosen = fields.get("pbx") or pbx
         try:
-            dialed = dialable(outto, self._rules(fields.get("pbx") or pbx), country=country)
+            if isinstance(outto, str):
+                dialed = dialable(outto, self._rules(chosen), country=country, home=home)
+                fields = fields if dialed == outto else {**fields, "outto": dialed}
+            return parsed(fields)
         except NumberRefused as refused:
-            raise _also_refused(fields, refused) from None
-        return parsed(fields if dialed == outto else {**fields, "outto": dialed})
+            others = [*_problems_of({**fields, "outto": "1"}), *self._pbx_problems(chosen)]
+            raise NumberRefused([*others, *refused.problems], refused.code) from None
+        except InputRefused as refused:
+            raise InputRefused([*refused.problems, *self._pbx_problems(chosen)]) from None
+
+    def _pbx_problems(self, name: object) -> list[str]:
+        """Return what is wrong with a name that a PBX may have; any other is a problem of the field."""
+        if name is not None and not (isinstance(name, str) and re.match(PBX_NAME, name)):
+            return []
+        try:
+            self.pbx_for(name)
+        except InputRefused as refused:
+            return refused.problems
+        return []
 
     def _rules(self, pbx: object) -> NumberRules | None:
         chosen = self.settings.pbx.get(str(pbx or self.default_pbx))
@@ -303,7 +326,7 @@ class Dialer:
         # NaN fails both comparisons.
         if not (is_number and 0 < expires_in_s <= LONGEST_LIFE_S):
             raise InputRefused(
-                [f"expires_in_s: {expires_in_s!r} is not right; give seconds above 0, a year at most"]
+                [f"expires_in_s: {expires_in_s!r} is invalid; expected seconds above 0, a year at most"]
             )
         # Redis's clock, because that is the one which ends the job.
         return datetime.fromtimestamp(self.hopper.now() + expires_in_s, UTC)
@@ -319,13 +342,12 @@ def _refusal(index: int, refused: InputRefused) -> Refusal:
     return Refusal(index, tuple(refused.problems), isinstance(refused, KeyConflict))
 
 
-def _also_refused(fields: Mapping[str, Any], refused: NumberRefused) -> NumberRefused:
-    """Return the refusal of a number together with what else is wrong."""
+def _problems_of(fields: Mapping[str, Any]) -> list[str]:
     try:
-        parsed({**fields, "outto": "0"})
-    except InputRefused as others:
-        return NumberRefused([*others.problems, *refused.problems], refused.code)
-    return refused
+        parsed(fields)
+    except InputRefused as refused:
+        return refused.problems
+    return []
 
 
 def parsed(fields: Mapping[str, Any]) -> DialJob:
@@ -353,8 +375,8 @@ def _refuse_floods(fields: Mapping[str, Any]) -> None:
             [f"{unknown:,} names are no fields of a dial job; use {', '.join(DialJob.model_fields)}"]
         )
     metadata = fields.get("metadata")
-    if isinstance(metadata, Mapping) and len(metadata) > _MOST_METADATA:
-        raise InputRefused([f"metadata: {len(metadata):,} entries are too many; give at most {_MOST_METADATA}"])
+    if isinstance(metadata, Mapping) and len(metadata) > MOST_METADATA:
+        raise InputRefused([f"metadata: {len(metadata):,} entries are too many; give at most {MOST_METADATA}"])
 
 
 def _complaint(error: redis.RedisError) -> str:

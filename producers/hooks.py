@@ -9,6 +9,7 @@ from typing import Any
 from producers.crm import Adapter, SourceSettings, Verdict, Wish
 from producers.enqueue import Dialer
 from producers.masking import masked
+from producers.numbers import NumberRefused
 from worker.errors import InputRefused
 from worker.hopper import PUT_BATCH, Order, Receipt
 from worker.jobs import DialJob, JobState, RefusedJob
@@ -20,10 +21,15 @@ _MOST_METADATA, _LONGEST_NAME, _LONGEST_TEXT = 32, 64, 500
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One wish and what is to be stored for it: a job to dial, or one that is refused."""
+    """
+    One wish and what is to be stored for it: a job to dial, or one that is refused.
+
+    `skipped` has a sentence for each number that cannot be dialed and stood before the one that is.
+    """
 
     wish: Wish
     order: Order
+    skipped: tuple[str, ...] = ()
 
 
 def plan(dialer: Dialer, adapter: Adapter, wishes: Sequence[Wish]) -> list[Planned]:
@@ -33,7 +39,7 @@ def plan(dialer: Dialer, adapter: Adapter, wishes: Sequence[Wish]) -> list[Plann
     A wish that cannot be dialed becomes a `RefusedJob`, whose errno is a word: `unknown_user`, `invalid_number`,
     `emergency_number`, ... or `invalid_field`. Metadata that a job cannot hold are cut.
     """
-    return [Planned(wish, _order(dialer, adapter, wish)) for wish in wishes]
+    return [_planned(dialer, adapter, wish) for wish in wishes]
 
 
 def take(dialer: Dialer, adapter: Adapter, wishes: Sequence[Wish]) -> list[Verdict]:
@@ -62,16 +68,39 @@ def _stored(dialer: Dialer, planned: Sequence[Planned]) -> Iterator[Verdict]:
             yield Verdict(one.wish, *gone, is_new=False, errno="damaged", error=str(answer))
 
 
-def _order(dialer: Dialer, adapter: Adapter, wish: Wish) -> Order:
-    source = adapter.settings
+def _planned(dialer: Dialer, adapter: Adapter, wish: Wish) -> Planned:
     fields = _fields(adapter, wish)
+    skipped: tuple[str, ...] = ()
     try:
-        job: DialJob | RefusedJob = dialer.job_for(fields, country=wish.country or source.country)
+        job, skipped = _first_usable(dialer, fields, wish, home=adapter.settings.country)
     except InputRefused as refused:
         cause = refused if fields["extid"] else _unknown_user(adapter.name, wish)
-        job = _refused_job(dialer, fields, cause)
-    origin = f"hook:{adapter.name}"
-    return Order(job, origin, expires_in_s=source.expires_in_s, lenient=True)
+        return Planned(wish, _order(adapter, _refused_job(dialer, fields, cause)))
+    return Planned(wish, _order(adapter, job), skipped)
+
+
+def _order(adapter: Adapter, job: DialJob | RefusedJob) -> Order:
+    return Order(job, f"hook:{adapter.name}", expires_in_s=adapter.settings.expires_in_s, lenient=True)
+
+
+def _first_usable(
+    dialer: Dialer, fields: Mapping[str, Any], wish: Wish, *, home: str | None
+) -> tuple[DialJob, tuple[str, ...]]:
+    """
+    Return the job for the first number that can be dialed, and a sentence for each number before it.
+
+    Raises:
+        InputRefused: For the first number, if none can be dialed.
+    """
+    refusals: list[NumberRefused] = []
+    for number in wish.numbers:
+        try:
+            job = dialer.job_for({**fields, "outto": number}, country=wish.country, home=home)
+        except NumberRefused as refused:
+            refusals.append(refused)
+        else:
+            return job, tuple(masked(str(refused)) for refused in refusals)
+    raise refusals[0]
 
 
 def _fields(adapter: Adapter, wish: Wish) -> dict[str, Any]:
@@ -82,7 +111,6 @@ def _fields(adapter: Adapter, wish: Wish) -> dict[str, Any]:
         "autoanswer": source.autoanswer,
         "on_unknown": source.on_unknown,
         **wish.fields,
-        "outto": wish.outto,
         "extid": wish.extid or _extension(source, wish),
         "key": _key(adapter.name, wish.dedupe),
         "metadata": _metadata(wish.metadata),

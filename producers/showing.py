@@ -135,7 +135,7 @@ def fields_of(plain: dict[str, Any]) -> Iterator[str]:
     """Yield one line per field, for one record on a terminal; empty ones are left out."""
     for name, value in plain.items():
         if value not in (None, "", {}):
-            text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+            text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
             yield f"{name:<12} {text}"
 
 

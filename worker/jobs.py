@@ -1,30 +1,37 @@
 """The contract: what a dial job is, what its result is, which states it goes through. No I/O."""
 
 import json
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from worker.errors import InputRefused
+from worker.fields import (
+    Digits,
+    GivenTime,
+    Metadata,
+    Moment,
+    in_lower_case,
+    sentences_of,
+    without_absent,
+    yes_or_no,
+)
 
 # Job ids made from keys live in a name space of their own (RFC 9562, section 5.5).
 _KEY_NAMESPACE = uuid.UUID("6f2b7f0e-5a0f-4f5c-9d55-0d1a1f0c0d1a")
@@ -80,74 +87,37 @@ class Priority(StrEnum):
 _RANKS = {priority: rank for rank, priority in enumerate(Priority)}
 
 
-def digits_given_as_int(value: Any) -> Any:
-    """Return a number that is meant as digits as their text, and anything else as it is."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else value
-
-
-def _yes_or_no(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    words = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
-    return words.get(value.lower(), value) if isinstance(value, str) else value
-
-
-def _lower(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _iso_utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _has_a_time_in_utc(moment: datetime) -> datetime:
-    try:
-        moment.astimezone(UTC)
-    except OverflowError:  # the first hours of year 1, and the last of 9999
-        raise PydanticCustomError("moment_out_of_range", "has no time in UTC") from None
-    return moment
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_has_a_time_in_utc), PlainSerializer(_iso_utc, when_used="json")]
-
-
 class DialJob(BaseModel):
     """
-    One wish: extension `extid` is to call `outto` on PBX `pbx`.
+    One request: extension `extid` calls `outto` on PBX `pbx`.
 
-    Fields have the names, types and limits that every door (CLI, CSV, HTTP) shares; an unknown field is an
-    error. `metadata` is a flat map of text that comes back with the result: put the CRM's record id here.
+    Every door (Python, command line, CSV, NDJSON, HTTP) shares these names, types and limits; an unknown field is
+    an error, and None means that a field is not given. `metadata` is a flat map of text that comes back with the
+    result: put the CRM's record id there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
 
-    extid: Annotated[str, BeforeValidator(digits_given_as_int), Field(pattern=r"^[0-9]{1,10}$")]
-    outto: Annotated[str, BeforeValidator(digits_given_as_int)] = Field(pattern=r"^[0-9*#+]{1,32}$", repr=False)
-    autoanswer: Annotated[Literal["yes", "no"], BeforeValidator(_yes_or_no)] = "no"
+    extid: Annotated[Digits, Field(pattern=r"^[0-9]{1,10}$")]
+    outto: Digits = Field(pattern=r"^[0-9*#+]{1,32}$", repr=False)
+    autoanswer: Annotated[Literal["yes", "no"], BeforeValidator(yes_or_no)] = "no"
     pbx: Annotated[str, Field(pattern=PBX_NAME)] | None = None
-    priority: Annotated[Priority, BeforeValidator(_lower)] = Priority.NORMAL
+    priority: Annotated[Priority, BeforeValidator(in_lower_case)] = Priority.NORMAL
     key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    not_before: Moment | None = None
-    expires_at: Moment | None = None
-    on_unknown: Annotated[Literal["hold", "redial"], BeforeValidator(_lower)] = "hold"
-    metadata: Annotated[dict[str, str], Field(max_length=32)] = Field(default_factory=dict)
+    not_before: GivenTime | None = None
+    expires_at: GivenTime | None = None
+    on_unknown: Annotated[Literal["hold", "redial"], BeforeValidator(in_lower_case)] = "hold"
+    metadata: Metadata = Field(default_factory=dict)
 
-    @field_validator("metadata")
+    _without_absent = model_validator(mode="before")(without_absent)
+
+    @field_validator("expires_at")
     @classmethod
-    def _metadata_is_small(cls, metadata: dict[str, str]) -> dict[str, str]:
-        if any(len(name) > 64 or len(text) > 500 for name, text in metadata.items()):
-            raise ValueError("metadata names have at most 64 characters and values at most 500")
-        try:
-            "".join([*metadata, *metadata.values()]).encode()
-        except UnicodeEncodeError:
-            raise ValueError("metadata must be text that can be written as UTF-8") from None
-        return metadata
-
-    @model_validator(mode="after")
-    def _expires_after_it_may_begin(self) -> Self:
-        if self.not_before and self.expires_at and self.expires_at <= self.not_before:
-            raise ValueError("expires_at must be later than not_before")
-        return self
+    def _expires_after_it_may_begin(cls, expires_at: datetime | None, others: ValidationInfo) -> datetime | None:
+        not_before = others.data.get("not_before")
+        if expires_at and not_before and expires_at <= not_before:
+            raise PydanticCustomError("too_early", "a time later than not_before")
+        return expires_at
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> Self:
@@ -158,12 +128,12 @@ class DialJob(BaseModel):
             fields: Names and values as a CRM, a file or a person gave them.
 
         Raises:
-            InputRefused: With one sentence per wrong field.
+            InputRefused: With one sentence for each wrong field.
         """
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as refused:
-            raise InputRefused(_sentences(refused)) from None
+            raise InputRefused(sentences_of(refused, cls.model_fields)) from None
 
     def job_id(self) -> str:
         """
@@ -256,41 +226,3 @@ class DialResult(BaseModel):
             return f"placed {known}"
         cause = ": ".join(part for part in (self.errno, self.error) if part)
         return f"{self.state}: {cause}" if cause else str(self.state)
-
-
-_WHAT_WOULD_BE_RIGHT = {
-    "extid": "give 1 to 10 digits",
-    "outto": "give 1 to 32 characters of 0-9 * # +",
-    "autoanswer": "give yes or no",
-    "pbx": "give the name of a PBX in the settings (a-z 0-9 _ -)",
-    "priority": "give urgent, normal or bulk",
-    "key": "give 1 to 200 characters",
-    "not_before": "give a time with its offset, such as 2026-11-23T09:00:00Z",
-    "expires_at": "give a time with its offset, such as 2026-11-23T17:00:00Z",
-    "on_unknown": "give hold or redial",
-    "metadata": "give a flat map of at most 32 texts",
-}
-
-
-def shown(field: str, value: Any) -> str:
-    """Return *value* for an error sentence; digits of a telephone number are masked but for the last two."""
-    text = str(value)
-    if field == "outto":
-        text = re.sub(r"[0-9](?=.*[0-9].*[0-9])", "x", text)
-    return repr(text if len(text) <= 60 else text[:57] + "...")
-
-
-def _sentences(refused: ValidationError) -> list[str]:
-    sentences = []
-    for problem in refused.errors(include_url=False, include_context=False):
-        field = str(problem["loc"][0]) if problem["loc"] else ""
-        if problem["type"] == "missing":
-            sentences.append(f"{field}: is missing; {_WHAT_WOULD_BE_RIGHT.get(field, 'use text')}")
-        elif problem["type"] == "extra_forbidden":
-            sentences.append(f"{field}: is not a field of a dial job; use {', '.join(DialJob.model_fields)}")
-        elif problem["type"] == "value_error":
-            sentences.append(problem["msg"].removeprefix("Value error, "))
-        else:
-            right = _WHAT_WOULD_BE_RIGHT.get(field, "use text")
-            sentences.append(f"{field}: {shown(field, problem['input'])} is not right; {right}")
-    return sentences

@@ -1,6 +1,5 @@
 """Routes of dial jobs: hand in, look, list, wait, cancel, resolve."""
 
-import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,11 +20,10 @@ from producers.api.idempotency import under_way
 from producers.api.intake import Intake
 from producers.api.models import Accepted, Filters, Page, Resolution
 from producers.api.problems import FieldProblem, Problem, of_fields, unavailable
-from producers.api.schemas import LONGEST_INTEGER
 from producers.ids import known_form
 from worker.errors import InputRefused, ServiceUnreachable
 from worker.hopper import Once, Order, Receipt, Wanted
-from worker.jobs import DialJob, DialResult, id_of_key, shown
+from worker.jobs import DialJob, DialResult, id_of_key
 from worker.metrics import jobs_accepted
 
 PATH = "/v1/dial-jobs"
@@ -199,8 +197,7 @@ class JobRoutes:
             raise Problem(409, "its expires_at has passed, so it is not dialed again; say placed or failed")
         return JSONResponse((await self._known(job_id, caller)).plain())
 
-    def _job(self, said: Mapping[str, Any], caller: Caller) -> DialJob:
-        fields = {name: _as_text(name, value) for name, value in said.items()}
+    def _job(self, fields: Mapping[str, Any], caller: Caller) -> DialJob:
         if fields.get("pbx") is None and caller.only_pbx:
             fields = {**fields, "pbx": caller.only_pbx}
         job = self._intake.dialer.job_for(fields)
@@ -240,19 +237,6 @@ class JobRoutes:
             if not below or len(found) >= limit:
                 break
         return found, below
-
-
-def _as_text(name: str, value: Any) -> Any:
-    """Take 1002.0 for 1002, as JSON's schemas do, and no number for a moment: nobody could tell its unit."""
-    if name in ("extid", "outto") and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if name == "outto" and isinstance(value, int) and value > LONGEST_INTEGER:
-        raise InputRefused(["outto: is too long for a JSON number, which may lose digits; give it as text"])
-    if name in ("not_before", "expires_at") and value is not None and not re.match("[0-9]{4}-", str(value)):
-        raise InputRefused(
-            [f"{name}: {shown(name, value)} is not right; give a time such as 2026-11-23T09:00:00Z"]
-        )
-    return value
 
 
 def _advice(error: ServiceUnreachable, order: Order) -> str:

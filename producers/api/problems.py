@@ -30,7 +30,7 @@ class FieldProblem(BaseModel):
 
     pointer: str | None = Field(None, description="JSON pointer into the body.", examples=["/extid"])
     parameter: str | None = Field(None, description="Name of the query parameter or header.", examples=["limit"])
-    detail: str = Field(examples=["extid: 'x1' is not right; give 1 to 10 digits"])
+    detail: str = Field(examples=["extid: 'x1' is invalid; expected 1 to 10 digits"])
 
 
 class ProblemBody(BaseModel):
@@ -39,7 +39,7 @@ class ProblemBody(BaseModel):
     type: str = Field("about:blank", examples=["about:blank"])
     title: str = Field(examples=["Unprocessable Content"])
     status: int = Field(examples=[422])
-    detail: str = Field(examples=["extid: 'x1' is not right; give 1 to 10 digits"])
+    detail: str = Field(examples=["extid: 'x1' is invalid; expected 1 to 10 digits"])
     instance: str | None = Field(None, description="The path that was asked for.", examples=["/v1/dial-jobs"])
     errors: list[FieldProblem] = Field(default_factory=list)
 

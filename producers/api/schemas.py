@@ -9,6 +9,7 @@ forbid is refused. Two things no schema can say: `expires_at` must be later than
 from collections.abc import Collection
 from typing import Any
 
+from worker.fields import LONGEST_INTEGER
 from worker.jobs import PBX_NAME, DialJob
 
 Schema = dict[str, Any]
@@ -20,8 +21,6 @@ MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(
 # Digits and keys, perhaps with punctuation between them. Brackets are taken out too, where they can be.
 _NUMBER = r"^[0-9*#+]([ .\-]?[0-9*#+]){0,24}$"
 
-# As many digits as a telephone number may have (E.164), and no more than every JSON parser keeps.
-LONGEST_INTEGER = 10**15 - 1
 
 _OUTTO: Schema = {
     "description": "The number to call, as people write it; what the PBX dials is made of it by the PBX's rules. "
@@ -105,7 +104,7 @@ BATCH_BODY: Schema = {
 BATCH_ANSWER: Schema = {
     "schema": {"type": "string", "description": "A JSON object per line."},
     "example": '{"line":2,"job_id":"0190f3f2-5b57-5c3e-9b3a-4f0e8c9d7a11","state":"waiting","is_new":true}\n'
-    '{"line":3,"problems":["extid: \'x1\' is not right; give 1 to 10 digits"]}\n'
+    '{"line":3,"problems":["extid: \'x1\' is invalid; expected 1 to 10 digits"]}\n'
     '{"summary":{"added":1,"already_there":0,"rejected":1}}\n',
 }
 

@@ -123,7 +123,8 @@ def _plain(planned: Planned) -> dict[str, Any]:
         }
     plain = job.model_dump(mode="json")
     shown = {name: plain[name] for name in _SHOWN if plain[name] is not None}
-    return {"state": "waiting"} | shown | {"expires_in_s": planned.order.expires_in_s, "metadata": job.metadata}
+    more = {"expires_in_s": planned.order.expires_in_s, "metadata": job.metadata}
+    return {"state": "waiting"} | shown | more | ({"skipped": list(planned.skipped)} if planned.skipped else {})
 
 
 def _lines(job: dict[str, Any]) -> Iterator[str]:

@@ -30,7 +30,7 @@ class SecondsValue(click.ParamType[float]):
         except ValueError:
             seconds = math.nan
         if not seconds >= 0:
-            self.fail(f"{str(value)!r} is not right; give a number of seconds, 0 or more", param, ctx)
+            self.fail(f"{str(value)!r} is invalid; expected a number of seconds, 0 or more", param, ctx)
         return seconds
 
 
@@ -52,8 +52,8 @@ class SinceValue(click.ParamType[Since]):
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
-            advice = "give a time with its offset, such as 2026-11-23T09:00:00Z, or one such as 10m, 2h or 1d"
-            self.fail(f"{text!r} is not right; {advice}", param, ctx)
+            right = "a time with its offset, such as 2026-11-23T09:00:00Z, or a duration such as 10m, 2h or 1d"
+            self.fail(f"{text!r} is invalid; expected {right}", param, ctx)
         unix_s = moment.timestamp()
         return lambda _now: max(0.0, unix_s)
 
@@ -69,7 +69,7 @@ class EntryValue(click.ParamType[tuple[str, str]]):
             return value
         name, equals, text = str(value).partition("=")
         if not (name and equals):
-            self.fail(f"{str(value)!r} is not right; give NAME=VALUE", param, ctx)
+            self.fail(f"{str(value)!r} is invalid; expected NAME=VALUE", param, ctx)
         return name, text
 
 
@@ -84,7 +84,7 @@ class HeaderValue(click.ParamType[tuple[str, str]]):
             return value
         name, colon, text = str(value).partition(":")
         if not (name and colon and name.isascii() and name.isprintable() and " " not in name):
-            self.fail("a header is not right; give 'Name: value'", param, ctx)
+            self.fail("a header is invalid; expected 'Name: value'", param, ctx)
         return name, text.strip()
 
 
@@ -99,8 +99,8 @@ class CallidValue(click.ParamType[str]):
         is_right = 1 <= len(text) <= _LONGEST_CALLID and text.isprintable() and " " not in text
         # No PBX begins an id so, and people begin numbers so.
         if not is_right or text.startswith("+"):
-            advice = "give the PBX's id of the call, 1 to 64 printable characters without spaces"
-            self.fail(f"{text!r} is not right; {advice}", param, ctx)
+            right = "the PBX's id of the call, 1 to 64 printable characters without spaces"
+            self.fail(f"{text!r} is invalid; expected {right}", param, ctx)
         return text
 
 
@@ -113,7 +113,7 @@ class NameValue(click.ParamType[str]):
         """Return the name, masked where it looks like a telephone number."""
         text = str(value).strip()
         if not (1 <= len(text) <= LONGEST_NAME and text.isprintable()):
-            self.fail(f"{text!r} is not right; give 1 to {LONGEST_NAME} printable characters", param, ctx)
+            self.fail(f"{text!r} is invalid; expected 1 to {LONGEST_NAME} printable characters", param, ctx)
         return masked(text)
 
 

@@ -66,8 +66,10 @@ class Wish:
     One call a CRM wishes for.
 
     `dedupe` names it among all wishes of its source: the same again is the same job again. `outto` is the number
-    as the CRM holds it. `user` is looked up in the source's `extensions` unless `extid` says the extension itself.
-    `country` is that of this number, where the payload tells. `fields` are further ones of a `DialJob`.
+    as the CRM holds it, empty if there is none; `others` are further numbers of the same person, which are tried
+    in order where it cannot be dialed. `user` is looked up in the source's `extensions` unless `extid` is the
+    extension itself. `country` is that of the numbers, as the CRM writes it. `fields` are further ones of a
+    `DialJob`.
     """
 
     dedupe: str
@@ -77,6 +79,12 @@ class Wish:
     country: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """All numbers, in the order in which they are tried; one at least, which may be empty."""
+        return (self.outto, *self.others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from producers.crm.base import Answer, BadPayload, Delivery, NotAuthentic, Sourc
 from producers.crm.parts.auth import is_same
 from producers.crm.parts.bodies import body_of
 from producers.crm.parts.tables import table_of, without_gaps
-from producers.crm.parts.values import text_of
+from producers.crm.parts.values import numbers_of, text_of, with_extension
 from producers.masking import masked
 from worker.jobs import DialResult, JobState, Priority
 from worker.webhooks import Call
@@ -157,10 +157,14 @@ def _click(data: Mapping[str, Any]) -> Wish:
     if not 0 < len(call_id) <= _LONGEST_CALL_ID:
         raise BadPayload(f"data[CALL_ID]: is missing or longer than {_LONGEST_CALL_ID} characters")
     user = text_of(data.get("USER_ID"))
+    extension = text_of(data.get("EXTENSION"))
+    found = numbers_of([data.get("PHONE_NUMBER_INTERNATIONAL"), data.get("PHONE_NUMBER")])
+    first, *others = [with_extension(number, extension) for number in found] or [""]
     return Wish(
         # The same click has been seen to come twice.
         dedupe=f"call:{call_id}",
-        outto=text_of(data.get("PHONE_NUMBER_INTERNATIONAL")) or text_of(data.get("PHONE_NUMBER")) or "",
+        outto=first,
+        others=tuple(others),
         user=user,
         metadata=without_gaps({_CALL_ID: call_id, _USER_ID: user, **_record(data)}),
     )
@@ -173,7 +177,7 @@ def _callback(body: Mapping[str, Any], data: Mapping[str, Any]) -> Wish:
     return Wish(
         # It becomes part of a key, which is shown, so the number goes in hashed.
         dedupe=f"callback:{sha256(asked.encode()).hexdigest()[:32]}",
-        outto=text_of(data.get("PHONE_NUMBER")) or "",
+        outto=next(iter(numbers_of(data.get("PHONE_NUMBER"))), ""),
         metadata=without_gaps(_record(data)),
     )
 

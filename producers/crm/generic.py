@@ -20,7 +20,7 @@ from producers.crm.parts.auth import NoProof, Proof
 from producers.crm.parts.bodies import Format, body_of
 from producers.crm.parts.calling_back import ResultSettings
 from producers.crm.parts.expressions import Expr, Scope, is_true
-from producers.crm.parts.values import country_of, number_of, text_of
+from producers.crm.parts.values import country_of, numbers_of, text_of
 from worker.jobs import DialResult
 from worker.webhooks import Call
 
@@ -178,27 +178,34 @@ class Adapter(base.Adapter):
         return self._wish(element, scope, mark)
 
     def _wish(self, element: Any, scope: Scope, mark: Mark) -> Wish:
+        numbers = self._found("outto", element, scope)
+        first, *others = numbers_of(numbers) or [""]
         mapped = {name: self._mapped(name, element, scope) for name in _FIELDS}
         metadata = {
             name: text
             for name, expressions in self.settings.map.metadata.items()
             if (text := _first(expressions, element, scope, text_of)) is not None
         }
-        content = dict(mapped)
-        outto, user, extid, country = (mapped.pop(name) for name in ("outto", "user", "extid", "country"))
+        # As it was before others were looked for, so that a repeated delivery stays the same job.
+        content = {"outto": first.strip() or None, **mapped}
+        user, extid, country = (mapped.pop(name) for name in ("user", "extid", "country"))
         return Wish(
             dedupe=self._dedupe(element, scope) or _dedupe_of_content([content, metadata, mark()]),
-            outto=outto or "",
+            outto=first,
+            others=tuple(others),
             user=user,
             extid=extid,
-            country=country_of(country),
+            country=country,
             metadata=metadata,
             fields={name: value for name, value in mapped.items() if value is not None},
         )
 
     def _mapped(self, name: str, element: Any, scope: Scope) -> str | None:
-        read = number_of if name == "outto" else text_of
+        read = country_of if name == "country" else text_of
         return _first(getattr(self.settings.map, name), element, scope, read)
+
+    def _found(self, name: str, element: Any, scope: Scope) -> list[Any]:
+        return [expression.of(element, scope) for expression in getattr(self.settings.map, name)]
 
     def _dedupe(self, element: Any, scope: Scope) -> str | None:
         """Return the values of all expressions of `dedupe` together; None if one of them has none."""
@@ -212,7 +219,7 @@ class Adapter(base.Adapter):
         return whole if is_plain else f"sha256-{_digest(whole)}"
 
 
-_FIELDS = tuple(name for name in MapSettings.model_fields if name != "metadata")
+_FIELDS = tuple(name for name in MapSettings.model_fields if name not in ("outto", "metadata"))
 
 
 def _first(expressions: tuple[Expr, ...], element: Any, scope: Scope, read: Any) -> str | None:

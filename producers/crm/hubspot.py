@@ -20,7 +20,7 @@ from producers.crm.base import Answer, BadPayload, Delivery, SourceSettings, Ver
 from producers.crm.parts.bodies import body_of
 from producers.crm.parts.hubspot_signatures import check_signature
 from producers.crm.parts.tables import check_metadata, table_of, without_gaps
-from producers.crm.parts.values import country_of, number_of, text_of
+from producers.crm.parts.values import country_of, numbers_of, text_of
 from producers.masking import masked
 from worker.jobs import DialResult, JobState
 from worker.webhooks import Call
@@ -157,11 +157,13 @@ class Adapter(base.Adapter):
             "hubspot_property": text_of(event.get("propertyName")),
         }
         is_flag = self.settings.trigger_value is not None
+        first, *others = ([] if is_flag else numbers_of(event.get("propertyValue"))) or [""]
         return Wish(
             # HubSpot does not promise that an event's id alone tells it from all others.
             dedupe=_joined("event", *ids.values()),
             # A flag such as "true" carries no number: the job is refused, so that somebody sees it.
-            outto="" if is_flag else number_of(event.get("propertyValue")) or "",
+            outto=first,
+            others=tuple(others),
             user=text_of(event.get("sourceId")),
             metadata=without_gaps(facts),
         )
@@ -229,11 +231,12 @@ class Adapter(base.Adapter):
     ) -> Wish:
         settings = self.settings
         chosen = {name: text_of(properties.get(name)) for name in settings.metadata_properties}
-        numbers = (number_of(properties.get(name)) for name in settings.number_properties)
+        first, *others = numbers_of([properties.get(name) for name in settings.number_properties]) or [""]
         return Wish(
             dedupe=dedupe,
             # Without a number the job is refused, so that somebody sees it.
-            outto=next((number for number in numbers if number), ""),
+            outto=first,
+            others=tuple(others),
             user=text_of(properties.get(settings.user_property)),
             extid=extid,
             country=country_of(_first(properties, _COUNTRIES)),

@@ -15,7 +15,7 @@ from producers.crm.base import Answer, BadPayload, Delivery, NotAuthentic, Sourc
 from producers.crm.parts.auth import check_path_token, is_same
 from producers.crm.parts.bodies import body_of
 from producers.crm.parts.tables import check_metadata, table_of, without_gaps
-from producers.crm.parts.values import country_of, number_of, text_of
+from producers.crm.parts.values import country_of, numbers_of, text_of
 from worker.jobs import DialResult
 from worker.webhooks import Call
 
@@ -137,7 +137,7 @@ class Adapter(base.Adapter):
         record = table_of(notification.get("sObject"), "sObject")
         settings = self.settings
         owner = text_of(record.get(settings.user_field)) or ""
-        numbers = (number_of(record.get(name)) for name in settings.number_fields)
+        first, *others = numbers_of([record.get(name) for name in settings.number_fields]) or [""]
         facts = {
             "salesforce_organization_id": organization,
             "salesforce_notification_id": notification_id,
@@ -148,7 +148,8 @@ class Adapter(base.Adapter):
         return Wish(
             dedupe=f"notification:{notification_id}",
             # Without a number the job is refused, so that somebody sees it.
-            outto=next((number for number in numbers if number), ""),
+            outto=first,
+            others=tuple(others),
             user=self._users.get(owner[:_ID_LENGTH], owner) or None,
             country=country_of(record.get(settings.country_field or "")),
             metadata=without_gaps(facts),

@@ -3,7 +3,7 @@
 import unicodedata
 
 from worker.errors import InputRefused
-from worker.jobs import shown
+from worker.fields import shown
 
 INVALID = "invalid_number"
 EMERGENCY = "emergency_number"

@@ -14,7 +14,8 @@ from producers.sources import NumberedRow
 from producers.sources.json_object import NotJson, json_object
 from producers.sources.lines import LONGEST_LINE, TOO_LONG, flaw, numbered_lines
 from worker.errors import InputRefused
-from worker.jobs import DialJob, shown
+from worker.fields import shown
+from worker.jobs import DialJob
 
 _SEPARATORS = ",;\t"
 _ENTRY = "metadata."

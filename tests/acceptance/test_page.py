@@ -180,7 +180,7 @@ def test_a_wrong_field_is_told_beside_it_and_nothing_is_handed_in(visit: Visit, 
     visit.dial("12ab", "")
     button.click()
     expect(visit.page.get_by_label("Extension", exact=True)).to_have_accessible_description(
-        re.compile("^Extension '12ab' is not right; give 1 to 10 digits. ")
+        re.compile("^Extension '12ab' is invalid; expected 1 to 10 digits. ")
     )
     expect(visit.page.locator("#outto-error")).to_contain_text("Number is missing")
     assert intake.jobs("1003") == []

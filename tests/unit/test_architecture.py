@@ -25,6 +25,7 @@ def test_worker_never_imports_producers_or_ops() -> None:
 
 def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
     allowed = (
+        "worker.fields",
         "worker.jobs",
         "worker.hopper",
         "worker.settings",

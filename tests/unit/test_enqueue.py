@@ -170,7 +170,7 @@ def test_every_row_gets_its_own_answer(good: list[bool]) -> None:
     hopper = FakeHopper()
     dialer = dialer_for(hopper, "hq")
     answers = list(
-        dialer.enqueue_many({"extid": n if is_good else "x", "outto": n} for n, is_good in enumerate(good))
+        dialer.enqueue_many({"extid": n if is_good else "x", "outto": n + 1} for n, is_good in enumerate(good))
     )
     assert [isinstance(answer, Ticket) for answer in answers] == good
     assert [answer.index for answer in answers if isinstance(answer, Refusal)] == [

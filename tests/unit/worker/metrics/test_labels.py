@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from producers import hooks, numbering, punctuation
+from producers import hooks
+from producers.numbers import refusals
 from worker.errors import InputRefused
 from worker.metrics.labels import (
     OTHER,
@@ -63,7 +64,7 @@ def test_every_word_of_ours_is_known() -> None:
     files = [file for folder in ("worker", "producers") for file in (ROOT / folder).rglob("*.py")]
     words = {word for file in files for word in words_in(file)}
     assert {"unreachable", "no_reply", "not_configured", "login"} <= words
-    numbers = {punctuation.INVALID, punctuation.EMERGENCY, numbering.PREMIUM, numbering.COUNTRY}
+    numbers = {refusals.INVALID, refusals.EMERGENCY, refusals.PREMIUM, refusals.COUNTRY, refusals.SERVICE_CODE}
     fields = {
         hooks._errno(InputRefused([f"{field}: is wrong"])) for field in ("outto", "user", "extid", "metadata")
     }

@@ -1,4 +1,4 @@
-"""Expressions and values: they find what CRMs mean, and never fail at a payload."""
+"""Expressions: they find what CRMs mean, and never fail at a payload."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from producers.crm.base import Delivery
 from producers.crm.parts.expressions import LONGEST_EXPRESSION, Expression, Scope, is_true
-from producers.crm.parts.values import number_of, text_of
 
 DELIVERY = Delivery("POST", "https://outdial.example/hooks/x?code=7&code=8", {"x-user": "77"}, b"")
 
@@ -88,49 +87,10 @@ def test_truth_is_that_of_jmespath() -> None:
     assert [is_true(value) for value in (None, False, "", [], {})] == [False] * 5
 
 
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [
-        (" +1 202 555 0143 ", "+1 202 555 0143"),
-        (12025550143, "12025550143"),
-        (12025550143.0, "12025550143"),
-        ([{"value": "1"}, {"value": "2", "primary": True}], "2"),
-        ([{"value": "1"}, {"value": "2", "primary": "true"}], "2"),
-        ([{"value": "", "primary": True}, {"value": "2"}], "2"),
-        (["", None, "3"], "3"),
-        ({"value": {"number": "4"}}, "4"),
-        ({"@kind": "work", "#text": "5"}, "5"),
-        (False, None),
-        (True, None),
-        (None, None),
-        ([], None),
-        ({}, None),
-        ("   ", None),
-        ("9" * 501, None),
-        (1e60, None),
-    ],
-)
-def test_numbers_are_found_in_the_forms_that_crms_use(value: Any, number: str | None) -> None:
-    assert number_of(value) == number
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (2, "2"),
-        (2.0, "2"),
-        (2.5, "2.5"),
-        (" x ", "x"),
-        ([2, "Marc Demo"], "2"),
-        (["one"], "one"),
-        ([1, 2], None),
-        ({"id": 7, "name": "Ada"}, "7"),
-        ({"Id": "75df", "LogicalName": "systemuser"}, "75df"),
-        (True, "true"),
-        (False, None),
-        (None, None),
-        ([], None),
-    ],
-)
-def test_users_and_ids_are_found_in_the_forms_that_crms_use(value: Any, text: str | None) -> None:
-    assert text_of(value) == text
+def test_fields_are_all_that_have_a_value() -> None:
+    value = {"Phone": " ", "mobile": "N/A", "Work Phone": 7, "home": None, "other": "1"}
+    scope = Scope(value)
+    assert Expression.parse("field(@, 'phone', 'mobile')").of(value, scope) == "N/A"
+    found = Expression.parse("fields(@, 'phone', 'mobile', 'work_phone', 'home', 'other')").of(value, scope)
+    assert found == ["N/A", 7, "1"]
+    assert Expression.parse("fields(nothing, 'phone')").of(value, scope) == []
