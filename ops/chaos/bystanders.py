@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import requests
 
+from ops.chaos.leaks import secret_of
 from ops.chaos.published import Published
 from ops.chaos.receiver import Receiver
 from ops.children import Ensemble, child
@@ -109,7 +110,7 @@ class Bystanders(Ensemble):
             FLOWER_PASSWORD: "Flower's password",
             SIGNING_SECRET: "a signing key",
             ADDRESS_SECRET: "an endpoint's address",
-            self.key.rpartition("_")[2]: "an API key",
+            secret_of(self.key): "an API key",
         }
 
 

@@ -4,7 +4,10 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
+# A shorter text occurs by chance in the ids, hashes and times that logs are full of.
+SHORTEST: Final = 8
 # Whatever follows it in an address is a token, unless it was taken out.
 _TOKEN_IN_ADDRESS = re.compile(r"token=(?!\*)[^&\s'\")]")
 # Celery wraps the bodies of messages and events so: a number in one is readable to whoever looks.
@@ -23,6 +26,18 @@ def leaks_in(logs: Iterable[Path], secrets: Mapping[str, str]) -> list[str]:
     return leaks_in_texts(texts, secrets)
 
 
+def secret_of(api_key: str) -> str:
+    """
+    Return the part of an API key that must not occur anywhere.
+
+    Args:
+        api_key: As `producers.apikeys.create` returns it: `outdial_ID_SECRET`. The secret is base64url, so
+            underscores may occur in it, at its end too.
+    """
+    _, _, secret = api_key.split("_", 2)
+    return secret
+
+
 def leaks_in_texts(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
     """
     Return one sentence for each kind of leak in each text, without the secret. What is in base64 is looked into.
@@ -30,7 +45,12 @@ def leaks_in_texts(texts: Mapping[str, str], secrets: Mapping[str, str]) -> list
     Args:
         texts: {what shows it: what it shows}.
         secrets: {text that must not occur: what it is}.
+
+    Raises:
+        ValueError: If a secret has fewer than `SHORTEST` characters; the message names its kind.
     """
+    if short := sorted({kind for text, kind in secrets.items() if len(text) < SHORTEST}):
+        raise ValueError(f"{', '.join(short)}: too short to search for; expected at least {SHORTEST} characters")
     # One pattern for all: thousands of numbers are looked for in thousands of lines.
     pattern = re.compile("|".join(re.escape(text) for text in sorted(secrets, key=len, reverse=True)) or r"(?!)")
     leaks = []

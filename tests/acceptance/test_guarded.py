@@ -8,7 +8,7 @@ import redis
 from click.testing import CliRunner
 from redis.exceptions import NoPermissionError
 
-from ops.chaos.leaks import leaks_in, leaks_in_texts
+from ops.chaos.leaks import leaks_in, leaks_in_texts, secret_of
 from ops.chaos.published import Published
 from ops.chaos.surfaces import commands, of_flower, of_intake, of_processes, of_redis
 from ops.installation import PASSWORD
@@ -26,6 +26,7 @@ from tests.acceptance.guarded import (
     guarded,
     running,
 )
+from tests.integration.endpoints import TOKEN
 
 # One of each kind that would let a process out of its own keys, or harm all of Redis.
 DANGEROUS = (
@@ -143,10 +144,10 @@ def test_nothing_shows_a_number_a_token_or_a_password(world: Guarded, done: Done
     secrets = dict.fromkeys(NUMBERS, "a dialed number") | {PASSWORD: "the PBX's password"}
     secrets |= {password: f"the password for {name}" for name, password in world.passwords.items()}
     secrets |= {
-        world.client.key.rpartition("_")[2]: "an API key",
+        secret_of(world.client.key): "an API key",
         "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw": "a signing key",
     }
-    secrets |= dict.fromkeys(done.tokens, "a PBX's token") | {"t0ken": "an endpoint's address"}
+    secrets |= dict.fromkeys(done.tokens, "a PBX's token") | {TOKEN: "an endpoint's address"}
     assert done.tokens, "somebody has logged in"
 
     logs = [*world.folder.glob("*.log"), *world.folder.glob("redis/*.log")]

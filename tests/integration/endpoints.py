@@ -11,6 +11,9 @@ from pathlib import Path
 
 from ops.pbx_simulator.certificate import Certificate
 
+# The secret in an endpoint's address: long enough to be searched for.
+TOKEN = "t0ken-of-an-endpoint"
+
 
 @dataclass
 class Request:
@@ -129,7 +132,8 @@ def endpoint(certificate: Certificate | None, answer: Answer) -> Iterator[Endpoi
     """Serve on a free port for the length of the block; without a certificate by plain HTTP."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         scheme = "https" if certificate else "http"
-        served = Endpoint(f"{scheme}://localhost:{server.server_address[1]}/hook?token=t0ken", certificate, answer)
+        url = f"{scheme}://localhost:{server.server_address[1]}/hook?token={TOKEN}"
+        served = Endpoint(url, certificate, answer)
         server.endpoint = served  # type: ignore[attr-defined]
         server.context = certificate.server_context() if certificate else None
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
