@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from tests.integration.clock import StepClock, step_clock
 from tests.integration.hopper.stage import QUICK, QUICK_LOOKS, Stage, keys_of, leaks
 from worker.hopper import Hopper
 
@@ -17,6 +18,13 @@ def no_key_stays_for_ever(client: "redis.Redis", namespace: str) -> Iterator[Non
     # The server is this run's own, and so is the namespace.
     if left := keys_of(client, namespace):
         client.delete(*left)
+
+
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[StepClock | None]:
+    """The clock that the steps see; only the test and `eventually` move it. A module may override this by none."""
+    with step_clock() as running:
+        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import gc
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import redis
 from ops.embedded_redis import EmbeddedRedis, free_port
 from tests.integration.hopper.stage import Stage, eventually
 from worker.hopper import Hopper, connect
+from worker.hopper.connection import Scripts
 
 
 def clients(client: "redis.Redis") -> int:
@@ -55,9 +55,11 @@ def test_a_fork_takes_a_connection_of_its_own(stage: Stage) -> None:
     assert stage.hopper.view("hq").waiting == 401
 
 
-def test_a_connection_the_server_closed_meanwhile_is_replaced(stage: Stage, client: "redis.Redis") -> None:
+def test_a_connection_the_server_closed_meanwhile_is_replaced(
+    stage: Stage, client: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scripts, "_IDLE_S", 0)  # as if it had lain idle for longer
     stage.put("1001")
-    time.sleep(0.6)  # longer than a connection may lie idle without a look
     client.client_kill_filter(_type="normal", skipme=True)
     stage.put("1002")
     assert stage.hopper.view("hq").waiting == 2

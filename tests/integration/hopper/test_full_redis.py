@@ -17,22 +17,22 @@ from worker.hopper import Ending, Go, Hopper, Login, LookTurn, NotYours, Once, O
 from worker.jobs import Doubt, JobState, RefusedJob
 from worker.settings import ReplicationSettings
 
-REDIS_7 = "/usr/bin/redis-server"
+REDIS = shutil.which("redis-server")
 
 
 @pytest.fixture(
     scope="module",
     params=[
         "valkey",
-        pytest.param("redis", marks=pytest.mark.skipif(not shutil.which(REDIS_7), reason="no Redis installed")),
+        pytest.param("redis", marks=pytest.mark.skipif(not REDIS, reason="needs redis-server")),
     ],
 )
 def redis_server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EmbeddedRedis]:
-    """A server that nobody else uses, for its memory is taken away: ours, and the Redis that Debian has."""
+    """A server that nobody else uses, for its memory is taken away: ours, and the Redis that is installed here."""
     folder: Path = tmp_path_factory.mktemp("full")
-    program = REDIS_7 if request.param == "redis" else None
+    program = REDIS if request.param == "redis" else None
     with EmbeddedRedis(folder, append_only=False, program=program) as server:
         yield server
 
@@ -338,7 +338,8 @@ def test_endpoints_can_be_disabled_and_enabled_and_dead_letters_replayed(stage: 
 
 def test_every_step_is_looked_at() -> None:
     text = Path(__file__).read_text()
-    scripts = {file.stem for file in Path("worker/hopper/scripts").glob("*.lua")}
+    scripts = {file.stem for file in (Path(__file__).parents[3] / "worker/hopper/scripts").glob("*.lua")}
+    assert scripts
     calls = {"put": "stage.put(", "release": "stage.release", "claim": "stage.claim(", "sweep": "quick.sweep("}
     calls |= {"room": "hopper.make_sure_of_room", "finish": "stage.finish(", "confirm": "careful.is_replicated("}
     calls |= {"announce": "post.announce(", "dispatch": "post.dispatch(", "take_delivery": "post.take("}

@@ -67,5 +67,8 @@ def test_how_many_had_been_handed_in_and_had_ended_is_counted_at_any_time(stage:
 
 def test_the_server_tells_how_it_fares(stage: Stage) -> None:
     view = server_view(stage.hopper)
+    late_writes = stage.hopper.client.info("persistence")["aof_delayed_fsync"]
     assert view.memory_bytes > 0
-    assert replace(view, version="", memory_bytes=0) == type(view)("", 0, 0, True, 0, is_replica=False)
+    assert 0 <= view.late_writes <= late_writes, "a busy disk may have made some late"
+    view = replace(view, version="", memory_bytes=0, late_writes=0)
+    assert view == type(view)("", 0, 0, True, 0, is_replica=False)

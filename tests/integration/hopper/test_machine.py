@@ -729,6 +729,11 @@ class Look:
                 assert set(self.zsets[name]) <= set(self.machine.lives), name
 
 
+@pytest.fixture
+def clock() -> None:
+    """The machine works against the server's clock: that time runs on between two steps is part of the test."""
+
+
 def test_no_order_of_events_loses_a_job_or_rings_twice(redis_server: EmbeddedRedis) -> None:
     class OnThisServer(Lives):
         server = redis_server

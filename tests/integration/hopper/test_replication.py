@@ -19,7 +19,8 @@ class Pair:
     """A primary and its replica."""
 
     def __init__(self, folder: Path) -> None:
-        self.primary = EmbeddedRedis(folder / "a", append_only=False, password="pw")
+        at_once = ["repl-diskless-sync-delay 0"]
+        self.primary = EmbeddedRedis(folder / "a", append_only=False, password="pw", more=at_once)
         more = [f"replicaof 127.0.0.1 {self.primary.port}", "masterauth pw"]
         self.replica = EmbeddedRedis(folder / "b", append_only=False, password="pw", more=more)
 
@@ -36,7 +37,7 @@ class Pair:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     made = Pair(tmp_path_factory.mktemp("pair"))
     with made.primary, made.replica, connect(made.replica.url) as replica:
-        eventually(lambda: replica.info("replication")["master_link_status"] == "up")
+        assert eventually(lambda: replica.info("replication")["master_link_status"] == "up")
         yield made
 
 

@@ -12,8 +12,6 @@ from tests.integration.hopper.stage import eventually
 from worker.hopper.connection import connect
 from worker.hopper.wake import WakeCall
 
-QUICK = {"call_s": 0.5, "overdue_s": 1.0}
-
 
 @pytest.fixture
 def proxy(redis_server: EmbeddedRedis) -> Iterator[TcpProxy]:
@@ -29,25 +27,29 @@ def test_an_overdue_answer_is_an_error_and_the_next_call_a_new_one(
     key = f"{namespace}:wake"
     port = urlsplit(redis_server.url).port
     with connect(redis_server.url.replace(f":{port}/", f":{proxy.port}/")) as through_proxy:
-        call = WakeCall(through_proxy, key, **QUICK)
+        call = WakeCall(through_proxy, key, call_s=3600, overdue_s=3600)
         # given a call whose answers are lost
         call.wait(0)
         proxy.swallow_replies()
+        client.lpush(key, "1")
         assert eventually(lambda: proxy.deaf() == 1)
-        # then the sleeper learns of it
+        # then the sleeper learns of it, once the answer is overdue
+        call.wait(0)
+        call._overdue_s = 0
         with pytest.raises(redis.TimeoutError):
-            call.wait(1.5)
+            call.wait(0)
         # and hears again on the next connection
+        call._overdue_s = 3600
         proxy.pass_on()
         call.wait(0)
         client.lpush(key, "1")
-        call.wait(10)
+        call.wait(3600)
         assert not client.exists(key)
         call.close()
 
 
 def test_a_call_answered_in_time_is_no_error(client: "redis.Redis", namespace: str) -> None:
-    call = WakeCall(client, f"{namespace}:wake", **QUICK)
+    call = WakeCall(client, f"{namespace}:wake", call_s=0.05, overdue_s=60)
     for _ in range(10):
-        call.wait(0.1)
+        call.wait(60)  # as long as the server takes to say that nothing came
     call.close()
