@@ -3,7 +3,6 @@
 import fcntl
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Self
 import redis
 
 from ops.children import die_with_parent
+from ops.ports import reserve_port
 from worker.errors import ServiceUnreachable
 
 _START_S = 10.0
@@ -49,7 +49,7 @@ class EmbeddedRedis:
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
-        self._port = free_port()
+        self._port = reserve_port()
         self._password = password or secrets.token_urlsafe(24)
         self._more = more
 
@@ -175,10 +175,3 @@ def server_program() -> str:
             f"there is no embedded server for {sys.platform}; name a Redis by OUTDIAL_REDIS_URL"
         ) from None
     return str(get_binary_path())
-
-
-def free_port() -> int:
-    """Return a loopback port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -24,8 +24,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ops.children import Ensemble, child
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
 from ops.pbx_simulator import read_journal, rung_twice
+from ops.ports import reserve_port
 from producers import Dialer, apikeys
 from worker.errors import DialerError, ServiceUnreachable
 from worker.hopper import Hopper
@@ -153,7 +154,7 @@ class Stack(Ensemble):
         self.config.write_text("\n".join(lines) + "\n")
 
     def _start_flower(self) -> None:
-        port = free_port()
+        port = reserve_port()
         self.flower_url = f"http://127.0.0.1:{port}"
         self._run(
             [sys.executable, "-m", "ops.flower", "--config", str(self.config), "--port", str(port)], "flower"

@@ -9,7 +9,8 @@ from typing import Any
 import redis
 
 from ops.children import Ensemble, child
-from ops.embedded_redis import EmbeddedRedis, free_port, server_program
+from ops.embedded_redis import EmbeddedRedis, server_program
+from ops.ports import reserve_port
 from worker.errors import ServiceUnreachable
 
 MASTER = "outdial"
@@ -33,7 +34,7 @@ class RedisGroup(Ensemble):
         self.folder = folder.resolve()
         self._down_after_ms = int(down_after_s * 1000)
         self._password, self._sentinel_password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-        self.sentinel_ports = [free_port() for _ in range(_SENTINELS)]
+        self.sentinel_ports = [reserve_port() for _ in range(_SENTINELS)]
         login = [f"masterauth {self._password}", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"]
         first = EmbeddedRedis(self.folder / "a", password=self._password, more=login)
         follows = f"replicaof 127.0.0.1 {first.port}"

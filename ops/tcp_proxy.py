@@ -11,6 +11,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
+from ops.ports import reserve_port
+
 _CHUNK = 65_536
 # What one side does not take is left in the other's kernel buffer beyond this, as without a proxy.
 _MOST_UNSENT = 4 * _CHUNK
@@ -83,8 +85,8 @@ class TcpProxy:
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._listener: socket.socket | None = None
         self._running = True
-        # Where clients connect; the same for as long as this object lives.
-        self.port = 0
+        # Where clients connect; the same for as long as this object lives, also while it refuses them.
+        self.port = reserve_port()
         # Replies lost by `lose_next_reply`.
         self.lost_replies = 0
         self._listen()
@@ -307,7 +309,6 @@ class TcpProxy:
         listener.bind(("127.0.0.1", self.port))
         listener.listen(128)
         listener.settimeout(0)
-        self.port = listener.getsockname()[1]
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ)
 

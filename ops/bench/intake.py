@@ -14,7 +14,7 @@ from ops.bench import http_load
 from ops.bench.http_load import Load
 from ops.bench.rig import Rig, rig, wait_until
 from ops.children import child
-from ops.embedded_redis import free_port
+from ops.ports import reserve_port
 from producers import Dialer, apikeys
 
 _SECONDS, _CONNECTIONS = 5.0, 16
@@ -75,7 +75,7 @@ def _intake(bench: Rig) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _plain(bench: Rig) -> Iterator[str]:
-    port = free_port()
+    port = reserve_port()
     command = [sys.executable, "-m", "uvicorn", "ops.bench.plain_intake:app", "--port", str(port)]
     command += ["--log-level", "warning", "--no-access-log"]
     with child(command, env=bench.plain_environment()):

@@ -14,9 +14,9 @@ from ops.chaos.leaks import secret_of
 from ops.chaos.published import Published
 from ops.chaos.receiver import Receiver
 from ops.children import Ensemble, child
-from ops.embedded_redis import free_port
 from ops.installation import Installation
 from ops.pbx_simulator.certificate import keep_certificate
+from ops.ports import reserve_port
 from producers import apikeys
 from worker.errors import ServiceUnreachable
 
@@ -79,7 +79,7 @@ class Bystanders(Ensemble):
         self._site = site
 
     def _start(self) -> None:
-        site, port = self._site, free_port()
+        site, port = self._site, reserve_port()
         self.published = self._stack.enter_context(Published(site.server.url).listening())
         self._start_flower()
         api = self._stack.enter_context(site.api("--metrics-port", str(port)))

@@ -12,8 +12,9 @@ from ops.chaos.bystanders import Bystanders, Receivers
 from ops.chaos.crew import Crew
 from ops.chaos.orders import EXTENSIONS
 from ops.children import Ensemble
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
 from ops.installation import PASSWORD, Installation, installation
+from ops.ports import reserve_port
 from ops.tcp_proxy import TcpProxy
 from producers import Dialer
 from worker.app import build_app, dial_message
@@ -80,7 +81,7 @@ class Site(Ensemble):
         self.message = dial_message(build_app(self.settings))
         self._start_proxies()
         self.bystanders = self._stack.enter_context(Bystanders(self.installation))
-        self.metrics_ports = {name: free_port() for name in CREWS}
+        self.metrics_ports = {name: reserve_port() for name in CREWS}
         self.crews = {name: Crew(name, self.installation, self._environment(name)) for name in CREWS}
         for crew in self.crews.values():
             crew.start()

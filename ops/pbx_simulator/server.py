@@ -25,6 +25,7 @@ from ops.pbx_simulator.pbx import ApiRequest, Pbx, parse_request
 from ops.pbx_simulator.resources import DIAL
 from ops.pbx_simulator.sessions import Sessions
 from ops.pbx_simulator.switchboard import Switchboard
+from ops.ports import reserve_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +36,9 @@ log = structlog.get_logger()
 
 # Far above any request of this API, far below what could fill memory.
 LARGEST_BODY_BYTES = 256 * 1024
-# While the port is down another process may take it; waiting beats dying in the middle of a chaos run.
+# A port that was named, and not reserved, may be taken while it is down; waiting beats dying in a chaos run.
 REOPEN_REST_S = 0.2
+LOOPBACK = "127.0.0.1"
 
 
 class ListenError(Exception):
@@ -81,7 +83,8 @@ class Simulator:
         self.dials_in_flight = 0
         self.dials_in_flight_max = 0
         self.restarts = 0
-        self.port = options.port
+        # While the simulator is down, no other process may get the port: clients would reach that one.
+        self.port = options.port or (reserve_port() if options.host == LOOPBACK else 0)
         self._tls = self.certificate.server_context() if self.certificate else None
         self._server: PbxServer | None = None
         self._coming_back: asyncio.Task[None] | None = None

@@ -17,9 +17,10 @@ import requests
 from celery import Celery
 
 from ops.children import child
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
 from ops.installation import PASSWORD, Installation, eventually, installation
 from ops.pbx_simulator.certificate import keep_certificate
+from ops.ports import reserve_port
 from producers import Dialer, apikeys
 from tests.acceptance.intake import Client
 from tests.integration.endpoints import Endpoint, always, endpoint
@@ -125,7 +126,7 @@ def guarded(
     """Start the server, a PBX and a CRM; with *tls* (ca, cert, key, client_cert, client_key) by TLS alone."""
     names = (*USERS, "looking at Flower")
     passwords = {name: secrets.token_hex(16) for name in names}
-    admin, tls_port = secrets.token_hex(16), free_port()
+    admin, tls_port = secrets.token_hex(16), reserve_port()
     # What is refused by this setting would otherwise be refused before anybody asks who is asking.
     more = ["enable-debug-command yes", f"aclfile {users_file(folder, passwords, admin, **environment)}"]
     if tls:
@@ -178,7 +179,7 @@ def running(made: Guarded) -> Iterator[None]:
     """Run workers, the intake and Flower for the length of the block, each as the user it has."""
     site = made.site
     site.environment.pop("TEST_PBX_PASSWORD", None)
-    ports = [free_port(), free_port()]
+    ports = [reserve_port(), reserve_port()]
     made.metrics_urls = [f"http://127.0.0.1:{port}/metrics" for port in ports]
     command = [sys.executable, "-m", "ops.flower", "--config", str(site.config), "--port", "0"]
     environment = site.environment | made.environment("flower")

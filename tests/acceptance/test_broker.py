@@ -11,8 +11,9 @@ import pytest
 import redis
 
 from ops.children import children_of
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
 from ops.installation import Installation, eventually, installation, log_lines
+from ops.ports import reserve_port
 from ops.tcp_proxy import TcpProxy
 from tests.acceptance.test_deaths import OPTIONS, QUICK, put, states
 from worker.app import build_app, dial_message
@@ -157,7 +158,7 @@ def another_password(client: redis.Redis) -> Callable[[], object]:
 
 
 def a_replica_of_nobody(client: redis.Redis) -> Callable[[], object]:
-    client.replicaof("127.0.0.1", free_port())
+    client.replicaof("127.0.0.1", reserve_port())
     return lambda: client.replicaof("NO", "ONE")
 
 

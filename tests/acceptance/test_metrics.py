@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from ops.children import children_of
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
 from ops.installation import Installation, eventually, installation
+from ops.ports import reserve_port
 from producers import apikeys
 from tests.scrapes import Scrape, scrape, value
 from worker.jobs import DialJob, JobState
@@ -48,7 +49,7 @@ class Host:
 @pytest.fixture(scope="module")
 def host(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     with installation(tmp_path_factory.mktemp("metrics"), redis_server, "metrics", hq=OPTIONS) as site:
-        port, api_port = free_port(), free_port()
+        port, api_port = reserve_port(), reserve_port()
         ports = {"port": port, "api_port": api_port}
         site.write_settings(sections={"metrics": ports, "breaker": {"failures": 50}}, open_call_s=30)
         with site.workers(processes=2, concurrency=4) as supervisor, site.api() as api:

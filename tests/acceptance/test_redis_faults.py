@@ -13,9 +13,10 @@ import pytest
 import redis
 
 from ops.children import children_of
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
 from ops.installation import Installation, eventually, installation, log_lines
 from ops.pbx_simulator import rung_twice
+from ops.ports import reserve_port
 from tests.acceptance.test_deaths import OPTIONS, QUICK, put, states
 from worker.jobs import JobState
 
@@ -108,7 +109,7 @@ def test_a_full_redis(load: Load, site: Installation, admin: redis.Redis) -> Non
 
 
 def test_a_redis_turned_replica(load: Load, site: Installation, admin: redis.Redis) -> None:
-    admin.replicaof("127.0.0.1", free_port())
+    admin.replicaof("127.0.0.1", reserve_port())
     with load.fault(3):
         eventually(lambda: "wait for the fail-over to end" in told(site))
         admin.client_kill_filter(_type="normal", skipme=True)

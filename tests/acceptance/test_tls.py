@@ -11,8 +11,9 @@ import pytest
 import redis
 
 from ops.children import child
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
 from ops.installation import eventually
+from ops.ports import reserve_port
 from producers import Dialer
 from tests.acceptance.guarded import PLACED, SCRIPTS, Guarded, asked_by_celery, guarded, running
 from worker.app import build_app
@@ -124,7 +125,7 @@ def test_a_file_that_is_not_there_is_named_at_once(world: Guarded, tmp_path: Pat
 
 
 def test_sentinels_and_the_primary_behind_them_speak_tls_alone(files: Files, tmp_path: Path) -> None:
-    port, sentinel_port = free_port(), free_port()
+    port, sentinel_port = reserve_port(), reserve_port()
     tls = [f"tls-cert-file {files['cert']}", f"tls-key-file {files['key']}", f"tls-ca-cert-file {files['ca']}"]
     tls += ["tls-replication yes", "tls-auth-clients yes"]
     lines = ["port 0", f"tls-port {sentinel_port}", "bind 127.0.0.1", f'dir "{tmp_path}"', *tls]

@@ -8,8 +8,9 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from structlog.testing import capture_logs
 
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
 from ops.installation import eventually
+from ops.ports import reserve_port
 from ops.tcp_proxy import TcpProxy
 from tests.conftest import pbx_settings
 from tests.integration.hopper.stage import Stage
@@ -40,7 +41,7 @@ def settings(redis_server: EmbeddedRedis, namespace: str, proxy: TcpProxy) -> Se
 def port(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(serving, "_REDIS_WITHIN_S", 0.5)
-    port = free_port()
+    port = reserve_port()
     with serving.told_by_workers(settings, port):
         eventually(lambda: scrape(port))
         yield port
@@ -81,7 +82,7 @@ def test_every_metric_of_the_catalogue_is_told(port: int, settings: Settings, st
     assert result is not None
     count_everything(result)
     by_workers = told_names(port)
-    other = free_port()
+    other = reserve_port()
     with serving.told_by_intake(settings, other):
         count_everything(result)
         by_intake = eventually(lambda: told_names(other))
@@ -167,7 +168,7 @@ def test_a_port_that_is_taken_is_served_as_soon_as_it_is_free(
     port: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "_LISTEN_AGAIN_S", 0.02)
-    other = free_port()
+    other = reserve_port()
     with capture_logs() as logs, serving.told_by_intake(settings, other):
         eventually(lambda: scrape(other))
         with serving.told_by_intake(settings, other):
@@ -179,7 +180,7 @@ def test_a_port_that_is_taken_is_served_as_soon_as_it_is_free(
 def test_processes_are_told_where_to_count_and_nothing_is_left_of_it(settings: Settings, tmp_path: Path) -> None:
     with serving.told_by_workers(settings, 0) as environment:
         assert environment == {}
-    with serving.told_by_workers(settings, free_port()) as environment:
+    with serving.told_by_workers(settings, reserve_port()) as environment:
         folder = Path(environment[files.VARIABLE])
         assert folder.is_dir()
     assert not folder.exists()

@@ -11,8 +11,9 @@ import pytest
 import redis
 
 from ops.children import child
-from ops.embedded_redis import free_port, server_program
+from ops.embedded_redis import server_program
 from ops.installation import eventually
+from ops.ports import reserve_port
 from tests.conftest import pbx_settings
 from tests.integration.hopper.stage import job
 from worker.hopper import Hopper, connect
@@ -23,7 +24,7 @@ PROGRAMS = [server_program(), shutil.which("redis-server")]
 
 @contextmanager
 def server(program: str, folder: Path, users: Path) -> Iterator[Hopper]:
-    port = free_port()
+    port = reserve_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "yes"]
     command += ["--appendfsync", "always", "--aclfile", str(users)]
     url = f"redis://outdial-worker:secret@127.0.0.1:{port}/0"

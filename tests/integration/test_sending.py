@@ -34,7 +34,7 @@ def post(hopper: Hopper, namespace: str, client: redis.Redis) -> Iterator[Post]:
 
 def settings_for(post: Post, served: Endpoint | None, **more: object) -> Settings:
     keys = post.hopper.keys
-    block = {"secret": SECRET, "allow_networks": LOOPBACK, "timeout_s": 2}
+    block = {"secret": SECRET, "allow_networks": LOOPBACK, "timeout_s": 30}
     crm = {"crm": block | {"url": served.url, "ca_file": served.ca_file}} if served else {}
     given = {"redis_url": "redis://127.0.0.1:1/0", "namespace": keys.namespace, "webhook": crm} | more
     return Settings.model_validate(given)
@@ -113,7 +113,7 @@ def test_an_endpoint_that_left_the_settings_keeps_nothing_on_its_way(post: Post)
 
 def source_settings(post: Post, served: Endpoint, *, port: int | None = None) -> Settings:
     url = f"https://localhost:{port or served.port}/"
-    route = {"allow_networks": LOOPBACK, "ca_file": served.ca_file, "timeout_s": 2}
+    route = {"allow_networks": LOOPBACK, "ca_file": served.ca_file, "timeout_s": 30}
     source = {"pd": {"kind": "generic", "result": {"url": url}}}
     return settings_for(post, None, source=source, webhooks={"sources": {"pd": route}})
 

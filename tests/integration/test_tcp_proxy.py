@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ops.embedded_redis import free_port
+from ops.ports import reserve_port
 from ops.tcp_proxy import TcpProxy
 from tests.integration.hopper.stage import eventually
 
@@ -187,5 +187,5 @@ def test_a_lost_reply_is_one_to_a_request_the_server_did_answer(proxy: TcpProxy,
 
 def test_no_server_behind_it_looks_like_a_reset(server: UpperCase) -> None:
     # The reset may overtake even the client's connect.
-    with TcpProxy("127.0.0.1", free_port()) as proxy, pytest.raises(ConnectionResetError), client(proxy) as end:
+    with TcpProxy("127.0.0.1", reserve_port()) as proxy, pytest.raises(ConnectionResetError), client(proxy) as end:
         end.recv(1)

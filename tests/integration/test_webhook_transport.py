@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.ports import reserve_port
 from tests.integration.endpoints import LOOPBACK, TOKEN, Answer, Endpoint, Serve, always, drip, endpoint, hang
 from worker.webhooks import Call
 from worker.webhooks.endpoints import Route
@@ -117,10 +118,13 @@ def test_an_answer_that_does_not_come_is_not_waited_for(serve: Serve, answer: An
     ],
     ids=["long", "endless", "chunked"],
 )
-def test_a_status_counts_whatever_becomes_of_the_rest(serve: Serve, head: bytes) -> None:
+def test_a_status_counts_whatever_becomes_of_the_rest(
+    serve: Serve, head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.webhooks.transport._REST_S", 0.1)
     served = serve(drip(head))
 
-    assert send(served, timeout_s=0.15) == Reply(200)
+    assert send(served) == Reply(200)
 
 
 def test_a_tls_handshake_that_does_not_come_is_not_waited_for(serve: Serve) -> None:
@@ -144,12 +148,17 @@ def test_a_name_that_nobody_resolves_is_not_waited_for(serve: Serve, monkeypatch
     assert "within 0.15 s" in heard.error or "not resolved in time" in heard.error
 
 
-def test_where_nobody_listens_or_no_name_is_known_it_says_so(serve: Serve) -> None:
+def test_where_nobody_listens_or_no_name_is_known_it_says_so(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     served = serve(always(200))
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    refused = send(served, url=f"https://127.0.0.1:{reserve_port()}/")
 
-    refused = send(served, url=f"https://127.0.0.1:{port}/")
+    def not_known(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    # What a name server says, and how soon, is not ours to test.
+    monkeypatch.setattr(socket, "getaddrinfo", not_known)
     unknown = send(served, url="https://nobody.invalid/")
 
     assert refused == NoReply("connection refused")
@@ -180,7 +189,7 @@ def test_an_answer_that_is_no_http_is_no_success(serve: Serve, garbage: bytes) -
         handler.wfile.write(garbage)  # type: ignore[attr-defined]
         handler.close_connection = True  # type: ignore[attr-defined]
 
-    heard = send(serve(answer), timeout_s=2)
+    heard = send(serve(answer))
 
     assert heard == NoReply("the connection broke before its answer was there")
 

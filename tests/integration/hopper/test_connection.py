@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
+from ops.ports import reserve_port
 from tests.integration.hopper.stage import Stage, eventually
 from worker.hopper import Hopper, connect
 from worker.hopper.connection import Scripts
@@ -72,7 +73,7 @@ def test_a_server_turned_replica_is_left_for_whoever_has_its_name_next(
         hopper = Hopper(own, namespace="t", retain_s=1)
         hopper.pause("hq")
         before = {row["id"] for row in own.client_list()}
-        own.replicaof("127.0.0.1", free_port())
+        own.replicaof("127.0.0.1", reserve_port())
         with pytest.raises(redis.exceptions.ReadOnlyError) as refused:
             hopper.pause("other")
         assert refused.value.__notes__ == ["step pause"]

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from ops.docker import probe
-from ops.embedded_redis import free_port
+from ops.ports import reserve_port
 
 
 @contextmanager
@@ -41,5 +41,5 @@ def test_who_answers_anything_else_is_not(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_who_does_not_listen_is_not(capsys: pytest.CaptureFixture[str]) -> None:
-    assert probe.main([f"http://127.0.0.1:{free_port()}/"]) == 1
+    assert probe.main([f"http://127.0.0.1:{reserve_port()}/"]) == 1
     assert capsys.readouterr().err.startswith("no answer: ")
