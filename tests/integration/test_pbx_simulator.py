@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PASSWORD = "simulator"
 # The vendor's own sample pair, the login page of the S-Series guide.
 SAMPLE_PASSWORD, SAMPLE_MD5 = "Yeastar202", "2d7257a528679d01a19c70e3fa773620"
-GENEROUS_S = 10.0
+# Only what has gone wrong takes so long, on a busy machine too.
+GENEROUS_S = 60.0
 LOST_REPLY = (requests.ConnectionError, requests.Timeout)
 
 
@@ -198,9 +200,12 @@ def test_signal_stops_it_cleanly_even_with_a_hanging_request(start_pbx: StartPbx
     pbx = start_pbx()
     pbx.login()
     pbx.fault("hang")
-    with pytest.raises(LOST_REPLY):
-        pbx.post("extension/dial_outbound", {"extid": "1002", "outto": "1"}, timeout=0.3)
-    assert pbx.stop(number) == 0
+    with ThreadPoolExecutor(1) as threads:
+        hanging = threads.submit(pbx.post, "extension/dial_outbound", {"extid": "1002", "outto": "1"})
+        until(lambda: pbx.state()["dials_in_flight"] == 1)
+        assert pbx.stop(number) == 0
+        with pytest.raises(LOST_REPLY):
+            hanging.result()
 
 
 @pytest.mark.parametrize(
@@ -269,25 +274,18 @@ def test_login_takes_the_vendors_md5_and_gives_a_token_of_32_hex_digits(start_pb
 
 
 def test_five_wrong_passwords_lock_the_address_for_the_right_one_too(start_pbx: StartPbx) -> None:
-    pbx = start_pbx("--login-lock-s", "1.0")
+    # How locks and tokens end is tested in tests/unit/ops/test_sessions.py.
+    pbx = start_pbx("--login-lock-s", "3600")
     for _ in range(5):
         assert pbx.login("wrong") == failed("20003")
     assert pbx.login() == failed("20002")
-    until(lambda: pbx.login()["status"] == "Success")
-    logins = pbx.state()["logins"]
-    assert (logins["ok"], logins["failed"]) == (1, 5)
-    assert logins["locked"] >= 1
+    assert pbx.state()["logins"] == {"ok": 0, "failed": 5, "locked": 1}
 
 
-def test_token_slides_while_used_and_times_out_when_not(start_pbx: StartPbx) -> None:
-    pbx = start_pbx("--token-life-s", "1.0")
+def test_a_token_lives_as_long_as_it_was_told_to(start_pbx: StartPbx) -> None:
+    pbx = start_pbx("--token-life-s", "0.01")
     pbx.login()
-    began = time.monotonic()
-    while time.monotonic() < began + 1.3:
-        assert pbx.call("deviceinfo/query")["status"] == "Success"
-        time.sleep(0.1)
-    time.sleep(1.1)
-    assert pbx.call("deviceinfo/query") == failed("20006")
+    until(lambda: pbx.call("deviceinfo/query") == failed("20006"))
 
 
 def test_missing_unknown_and_ended_tokens_have_codes_of_their_own(pbx: RunningPbx) -> None:
@@ -348,18 +346,28 @@ def test_each_dial_rings_once_with_a_callid_of_its_own(start_pbx: StartPbx) -> N
     assert rung_twice(again.rings(), allowed={("1002", "41000"): 2}) == {}
 
 
-def test_call_rings_then_talks_then_ends(start_pbx: StartPbx) -> None:
-    pbx = start_pbx("--ring-s", "0.5", "--talk-s", "0.7")
-    pbx.login()
-    callid = pbx.dial()["callid"]
+def test_a_call_rings(pbx: RunningPbx) -> None:
+    pbx.dial()
     assert pbx.status_of("1002") == "Ringing"
     assert pbx.call("outbound/query")["outbound"] == []
+
+
+def test_a_call_that_rang_is_talked_on(start_pbx: StartPbx) -> None:
+    pbx = start_pbx("--ring-s", "0.1", "--talk-s", "3600")
+    pbx.login()
+    callid = pbx.dial()["callid"]
     until(lambda: bool(pbx.call("outbound/query")["outbound"]))
     call = pbx.call("outbound/query")["outbound"][0]
     epoch, sequence = callid.split(".")
     assert call["outboundid"] == f"{epoch}.{int(sequence) + 1}"
     assert (call["from"], call["to"], call["status"]) == ("1002", "41000", "Talking")
     assert pbx.status_of("1002") == "Busy"
+
+
+def test_a_call_that_was_talked_on_ends(start_pbx: StartPbx) -> None:
+    pbx = start_pbx("--ring-s", "0.05", "--talk-s", "0.05")
+    pbx.login()
+    pbx.dial()
     until(lambda: pbx.status_of("1002") == "Registered")
     assert pbx.call("outbound/query")["outbound"] == []
 
@@ -413,8 +421,8 @@ def test_v2_dials_by_its_own_path_and_names(pbx: RunningPbx) -> None:
         ("hang", {"ring": True}, 1),
         ("drop_before_ring", {}, 0),
         ("drop_after_ring", {}, 1),
-        ("delay", {"delay_s": 2.0}, 1),
-        ("slow_body", {"delay_s": 1.5}, 1),
+        ("delay", {"delay_s": 60.0}, 1),
+        ("slow_body", {"delay_s": 60.0}, 1),
     ],
 )
 def test_reply_is_lost_and_the_journal_tells_the_truth(
@@ -423,6 +431,8 @@ def test_reply_is_lost_and_the_journal_tells_the_truth(
     pbx.fault(kind, **fields)
     with pytest.raises(LOST_REPLY):
         pbx.post("extension/dial_outbound", {"extid": "1002", "outto": "41000"}, timeout=0.5)
+    # On a busy machine the client may have given up before the PBX has read the request.
+    until(lambda: pbx.state()["faults"][-1]["left"] == 0)
     assert len(pbx.rings()) == rings
     assert pbx.dial("1003")["status"] == "Success"
 
@@ -495,11 +505,11 @@ def test_restart_refuses_connections_then_comes_back_without_tokens_or_calls(pbx
     restarts_before = pbx.state()["restarts"]
     pbx.dial("1009")
     if by == "fault":
-        pbx.fault("restart", delay_s=0.5)
+        pbx.fault("restart", delay_s=2)
         with pytest.raises(LOST_REPLY):
             pbx.dial()
     else:
-        assert pbx.control("POST", "restart", {"down_s": 0.5}).status_code == 200
+        assert pbx.control("POST", "restart", {"down_s": 2}).status_code == 200
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", pbx.listening["port"]), GENEROUS_S)
     until(lambda: can_connect(pbx.listening["port"]))
@@ -569,16 +579,21 @@ def test_control_sets_extensions_forgets_tokens_and_counts(start_pbx: StartPbx) 
     assert state["extensions"]["1002"] == "Ringing"
 
 
-def test_concurrent_dials_are_counted(pbx: RunningPbx) -> None:
-    pbx.fault("delay", delay_s=0.6, times=3)
+def test_concurrent_dials_are_counted(start_pbx: StartPbx) -> None:
+    pbx = start_pbx()
+    pbx.login()
+    pbx.fault("hang", times=3)
     body = {"extid": "1002", "outto": "41000"}
-    threads = [threading.Thread(target=pbx.post, args=("extension/dial_outbound", body)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(GENEROUS_S)
+    with ThreadPoolExecutor(3) as threads:
+        hanging = [threads.submit(pbx.post, "extension/dial_outbound", body) for _ in range(3)]
+        until(lambda: pbx.state()["dials_in_flight"] == 3)
+        pbx.control("POST", "restart", {"down_s": 0})
+        for each in hanging:
+            with pytest.raises(LOST_REPLY):
+                each.result()
+    until(lambda: can_connect(pbx.listening["port"]))
+    until(lambda: pbx.state()["dials_in_flight"] == 0)
     assert pbx.state()["dials_in_flight_max"] == 3
-    assert pbx.state()["dials_in_flight"] == 0
 
 
 # --- events and secrets --------------------------------------------------------------------------------------
@@ -644,7 +659,8 @@ def test_events_tell_a_calls_life_and_are_sent_again_until_taken(
     assert listener.agents == {"WebAPI"}
     pbx.dial("1001")
     until(lambda: "CallFailed" in listener.actions())
-    assert json.loads(listener.bodies[-1])["reason"] == "Line unreachable"
+    [failure] = [json.loads(body) for body in listener.bodies if b'"CallFailed"' in body]
+    assert failure["reason"] == "Line unreachable"
 
 
 def test_login_may_name_the_address_and_the_newer_wording(start_pbx: StartPbx, listener: EventListener) -> None:
