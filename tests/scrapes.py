@@ -12,7 +12,7 @@ def ask(port: int, path: str = "/metrics", *, accept: str = "*/*") -> requests.R
     """Return the answer of whoever tells metrics on this port."""
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(f"http://127.0.0.1:{port}{path}", headers={"Accept": accept}, timeout=5)
+        return session.get(f"http://127.0.0.1:{port}{path}", headers={"Accept": accept}, timeout=60)
 
 
 def scrape(port: int) -> Scrape:

@@ -38,9 +38,17 @@ def settings(redis_server: EmbeddedRedis, namespace: str, proxy: TcpProxy) -> Se
 
 
 @pytest.fixture
-def port(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def redis_within_s() -> float:
+    """How long a scrape waits for Redis: as long as a busy machine may take."""
+    return 60.0
+
+
+@pytest.fixture
+def port(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_within_s: float
+) -> Iterator[int]:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(serving, "_REDIS_WITHIN_S", 0.5)
+    monkeypatch.setattr(serving, "_REDIS_WITHIN_S", redis_within_s)
     port = reserve_port()
     with serving.told_by_workers(settings, port):
         eventually(lambda: scrape(port))
@@ -130,6 +138,7 @@ def test_a_refused_log_in_is_told_apart_from_a_pbx_that_is_down(port: int, stage
     assert value(found, "outdial_login_barred", pbx="branch") == 0
 
 
+@pytest.mark.parametrize("redis_within_s", [0.2])
 def test_a_redis_that_hangs_leaves_the_counts_of_the_host(port: int, proxy: TcpProxy) -> None:
     metrics.job_claimed("hq")
     proxy.hold()
