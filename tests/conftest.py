@@ -1,6 +1,7 @@
 """Shared by all tests: a Redis of our own, and a hopper with a key space of its own for each test."""
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,18 +11,40 @@ import redis
 from hypothesis import HealthCheck, settings
 
 from ops.embedded_redis import EmbeddedRedis
+from tests.examples import HUNTED
 from worker.hopper import Hopper, connect
 from worker.settings import PbxSettings
 
-# How long an example takes says how busy the machine is: other tests run beside it.
-settings.register_profile("outdial", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Each run tries the same examples, so that a failure is news about the change under test; EXAMPLES=1000 hunts for
+# others. How long an example takes, or how many are thrown away, is no reason to fail.
+settings.register_profile(
+    "outdial",
+    settings.get_profile("default"),
+    deadline=None,
+    derandomize=HUNTED is None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    **({"max_examples": HUNTED} if HUNTED else {}),
+)
 settings.load_profile("outdial")
 
+# What the environment of those who run the tests may hold, and what of ours reads it.
+FROM_OUTSIDE = re.compile(
+    r"""
+    OUTDIAL_.* | REDIS_URL                                   # our own settings
+    | (HTTP|HTTPS|ALL|NO)_PROXY                              # requests, Chromium, OpenTelemetry
+    | (REQUESTS_CA|CURL_CA)_BUNDLE | SSL_CERT_(FILE|DIR)     # requests, OpenSSL
+    | (NO|FORCE)_COLOR | COLUMNS | LINES | TTY_.*            # rich, click
+    | CELERY_.* | FLOWER_.* | OTEL_.* | PROMETHEUS_.*        # settings of libraries
+    | NOTIFY_SOCKET | WATCHDOG_.*                            # systemd
+    | MPLBACKEND | MATPLOTLIBRC                              # the drawings of reports
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 
-@pytest.fixture(scope="session", autouse=True)
-def no_settings_from_outside() -> None:
-    """Whoever runs the tests may have settings of their own in the environment."""
-    for name in [name for name in os.environ if name.startswith("OUTDIAL_") or name == "REDIS_URL"]:
+
+def pytest_configure() -> None:
+    """Take out of the environment what would change the outcome, before anything is imported that reads it."""
+    for name in filter(FROM_OUTSIDE.fullmatch, list(os.environ)):
         del os.environ[name]
 
 

@@ -1,7 +1,6 @@
 """The short moves the hopper's tests share, and what may stay in its key space without a TTL."""
 
 import json
-import os
 import re
 import time
 import uuid
@@ -107,11 +106,6 @@ def is_on_its_way(client: "redis.Redis", namespace: str, delivery_id: str) -> bo
     target = delivery_id.split("_", 2)[2]
     lists = (f"{namespace}:{name}:{target}" for name in ("due", "flying"))
     return any(client.zscore(name, delivery_id) is not None for name in lists)
-
-
-def examples(usual: int) -> int:
-    """How many examples hypothesis tries: EXAMPLES in the environment lets it hunt for longer."""
-    return int(os.environ.get("EXAMPLES", usual))
 
 
 class Stage:

@@ -9,7 +9,8 @@ import redis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.hopper.stage import QUICK, QUICK_LOOKS, Stage, eventually, examples, in_s, job, keys_of
+from tests.examples import examples
+from tests.integration.hopper.stage import QUICK, QUICK_LOOKS, Stage, eventually, in_s, job, keys_of
 from worker.errors import InputRefused, KeyConflict
 from worker.hopper import Go, Hopper, connection
 from worker.jobs import Doubt, JobState

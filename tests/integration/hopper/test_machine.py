@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ops.embedded_redis import EmbeddedRedis
-from tests.integration.hopper.stage import Stage, examples, in_s, job, keys_of, leaks
+from tests.examples import examples
+from tests.integration.hopper.stage import Stage, in_s, job, keys_of, leaks
 from tests.integration.hopper.world import Call, Crash, ModelledPbx, Truth
 from worker.errors import KeyConflict
 from worker.hopper import Ended, Go, Hopper, Login, Token, connect
