@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -10,8 +10,8 @@ from producers.crm import Adapter, SourceSettings, Verdict, Wish
 from producers.enqueue import Dialer
 from producers.masking import masked
 from producers.numbers import NumberRefused
-from worker.errors import InputRefused
-from worker.hopper import PUT_BATCH, Order, Receipt
+from worker.errors import AlreadyExpired, InputRefused
+from worker.hopper import PUT_BATCH, Answer, Order, Receipt
 from worker.jobs import DialJob, JobState, RefusedJob
 
 _LONGEST_KEY = 200
@@ -37,7 +37,7 @@ def plan(dialer: Dialer, adapter: Adapter, wishes: Sequence[Wish]) -> list[Plann
     Return what would be stored for the wishes of one source; sends nothing.
 
     A wish that cannot be dialed becomes a `RefusedJob`, whose errno is a word: `unknown_user`, `invalid_number`,
-    `emergency_number`, ... or `invalid_field`. Metadata that a job cannot hold are cut.
+    `emergency_number`, `expired`, ... or `invalid_field`. Metadata that a job cannot hold are cut.
     """
     return [_planned(dialer, adapter, wish) for wish in wishes]
 
@@ -58,14 +58,32 @@ def take(dialer: Dialer, adapter: Adapter, wishes: Sequence[Wish]) -> list[Verdi
 def _stored(dialer: Dialer, planned: Sequence[Planned]) -> Iterator[Verdict]:
     answers = dialer.hopper.put_orders([one.order for one in planned])
     for one, answer in zip(planned, answers, strict=True):
-        job = one.order.job
-        why = (job.errno, job.error) if isinstance(job, RefusedJob) else (None, None)
-        if isinstance(answer, Receipt):
-            refused = answer.state is JobState.REFUSED
-            yield Verdict(one.wish, answer.id, answer.state, answer.is_new, *(why if refused else (None, None)))
-        else:  # its record is damaged: it came before, and is not dialed anew
-            gone = (job.job_id(), JobState.REFUSED)
-            yield Verdict(one.wish, *gone, is_new=False, errno="damaged", error=str(answer))
+        if isinstance(answer, AlreadyExpired):
+            yield _stored_as_refused(dialer, one, answer)
+        else:
+            yield _verdict(one, answer)
+
+
+def _stored_as_refused(dialer: Dialer, planned: Planned, why: AlreadyExpired) -> Verdict:
+    """Store a job that would expire at once as a refused one, so that the CRM gets its result."""
+    job = planned.order.job
+    refused = RefusedJob(
+        "expired", str(why), key=job.key, pbx=job.pbx or "", extid=job.extid, metadata=job.metadata
+    )
+    again = replace(planned, order=replace(planned.order, job=refused))
+    [answer] = dialer.hopper.put_orders([again.order])
+    return _verdict(again, answer)
+
+
+def _verdict(planned: Planned, answer: Answer) -> Verdict:
+    job = planned.order.job
+    if isinstance(answer, Receipt):
+        is_refused = answer.state is JobState.REFUSED
+        why = (job.errno, job.error) if is_refused and isinstance(job, RefusedJob) else (None, None)
+        return Verdict(planned.wish, answer.id, answer.state, answer.is_new, *why)
+    # Its record is damaged: it came before, and is not dialed anew.
+    gone = (job.job_id(), JobState.REFUSED)
+    return Verdict(planned.wish, *gone, is_new=False, errno="damaged", error=str(answer))
 
 
 def _planned(dialer: Dialer, adapter: Adapter, wish: Wish) -> Planned:

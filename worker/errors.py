@@ -3,6 +3,7 @@ Every error the dialer raises, branching by what the caller may do.
 
     DialerError
     ├─ InputRefused            the caller's input is wrong; nothing was stored
+    │  ├─ AlreadyExpired       the job's time was over before it could begin
     │  └─ KeyConflict          the key is taken by another job
     │     └─ RequestConflict   the request's idempotency key came with another request
     ├─ AttemptFailed           one attempt at a call; says whether the phone may have rung
@@ -49,6 +50,10 @@ class _Problems(DialerError):
 
 class InputRefused(_Problems):
     """The input is wrong, and nothing was stored."""
+
+
+class AlreadyExpired(InputRefused):
+    """The job would expire at once, or before it may begin; give it a later end if it is still wanted."""
 
 
 class KeyConflict(InputRefused):

@@ -12,8 +12,7 @@ from producers.api.batching import NoAnswer, Together
 from producers.api.ends import Ends
 from producers.crm import Adapter
 from producers.enqueue import Dialer
-from worker.errors import KeyConflict
-from worker.hopper import PUT_BATCH, Admission, Order, Receipt
+from worker.hopper import PUT_BATCH, Admission, Answer, Order
 from worker.settings import ApiSettings
 
 P = ParamSpec("P")
@@ -46,7 +45,7 @@ class Intake:
         self.sources = sources
         self.is_stopping = False
         self.is_over = threading.Event()
-        self.put: Together[Order, Receipt | KeyConflict] = Together(
+        self.put: Together[Order, Answer] = Together(
             "put", dialer.hopper.put_orders, most=PUT_BATCH, within_s=_ASK_WITHIN_S
         )
         self.admit: Together[tuple[str, str], Admission | None] = Together(

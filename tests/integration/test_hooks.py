@@ -64,6 +64,8 @@ def test_two_equal_wishes_of_one_delivery_are_one_job(dialer: Dialer) -> None:
         (Source(), wish(user="8"), "unknown_user"),
         (Source(), wish(user=None), "unknown_user"),
         (Source(), wish(outto="call me"), "invalid_number"),
+        (Source(), wish(fields={"expires_at": "2026-11-23T09:00:00Z"}), "expired"),
+        (Source(), wish(fields={"expires_at": "46357.75"}), "invalid_field"),
         (Source(), wish(outto=""), "invalid_number"),
         (Source(), wish(extid="x1"), "invalid_extension"),
         (Source(pbx="nowhere"), wish(), "invalid_field"),
@@ -81,6 +83,27 @@ def test_what_cannot_be_dialed_is_refused_as_a_job(
     result = dialer.hopper.result(verdict.job_id)
     assert result is not None
     assert (result.errno, result.state) == (errno, JobState.REFUSED)
+
+
+@pytest.mark.parametrize("unusable", ["N/A", "", " ", "41000 ext. 7", "41000 / 41001", "112", "*72"])
+def test_the_first_number_that_can_be_dialed_is_taken(dialer: Dialer, unusable: str) -> None:
+    asked = wish(outto=unusable, others=("none", "+44 20 7946 0018", "41001"))
+
+    [planned] = hooks.plan(dialer, Source(), [asked])
+    [verdict] = hooks.take(dialer, Source(), [asked])
+
+    assert dialer.hopper.record(verdict.job_id)["outto"] == "+442079460018"
+    assert [sentence.split(":")[0] for sentence in planned.skipped] == ["outto", "outto"]
+
+
+def test_where_no_number_can_be_dialed_the_first_one_is_named(dialer: Dialer) -> None:
+    [verdict] = hooks.take(dialer, Source(), [wish(outto="41000 ext. 7", others=("N/A",))])
+    assert (verdict.errno, "has an extension" in str(verdict.error)) == ("invalid_number", True)
+
+
+def test_what_is_wrong_beside_the_numbers_is_named_once(dialer: Dialer) -> None:
+    [verdict] = hooks.take(dialer, Source(), [wish(others=("41001",), fields={"priority": "soon"})])
+    assert verdict.error == "priority: 'soon' is invalid; expected urgent, normal or bulk"
 
 
 def test_a_wish_of_nobody_is_not_told_that_nobody_has_no_extension(dialer: Dialer) -> None:

@@ -51,13 +51,19 @@ def waiting(hopper: Hopper, name: str = "hq") -> int:
 
 def test_a_job_handed_in_is_in_its_lane_with_all_its_fields(dialer: Dialer, hopper: Hopper) -> None:
     ticket = dialer.enqueue(
-        extid=1001, outto="*97", autoanswer=True, priority="urgent", key="k", metadata={"lead": "5"}, pbx="branch"
+        extid=1001,
+        outto="41097",
+        autoanswer=True,
+        priority="urgent",
+        key="k",
+        metadata={"lead": "5"},
+        pbx="branch",
     )
     assert (ticket.state, ticket.is_new) == (JobState.WAITING, True)
     record = hopper.record(ticket.id)
     assert {name: record[name] for name in ("extid", "outto", "autoanswer", "rank", "key", "metadata", "pbx")} == {
         "extid": "1001",
-        "outto": "*97",
+        "outto": "41097",
         "autoanswer": "yes",
         "rank": "0",
         "key": "k",

@@ -104,7 +104,7 @@ def test_the_proof_is_checked_if_wanted(folder: Path) -> None:
         (("try", "nope", "-"), "", "choose one of odoo, open"),
         (("try", "odoo", "nowhere.json"), "", "nowhere.json: No such file"),
         (("try", "odoo", "-"), '{"a": 1, "a": 2}', "odoo: body: has a name twice"),
-        (("try", "odoo", "-", "--header", "made up"), "", "give 'Name: value'"),
+        (("try", "odoo", "-", "--header", "made up"), "", "expected 'Name: value'"),
         (("try", "odoo", "-", "--header", "Content-Type: text/xml; charset=x"), "<a/>", "charset"),
     ],
 )

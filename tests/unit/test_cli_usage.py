@@ -122,7 +122,7 @@ def test_settings_that_cannot_be_read_are_an_error_of_input() -> None:
         (["enqueue", "1001", "41000", "--not-before", "2026-11-23T09:00:00"], "expected a time with its offset"),
         (["enqueue", "10 01", "41000"], "expected 1 to 10 digits"),
         (["enqueue", "1001", "41000", "--pbx", "nope"], "choose one of hq"),
-        (["results", "--since", "yesterday"], "give a time with its offset"),
+        (["results", "--since", "yesterday"], "expected a time with its offset"),
         (["results", "--since", "2026-11-23T09:00:00"], "expected a time with its offset"),
         (["results", "--state", "waiting"], "is not one of"),
         (["pause"], "Give the name of a PBX, or --all"),
@@ -142,8 +142,8 @@ def test_settings_that_cannot_be_read_are_an_error_of_input() -> None:
         (["resolve", ID, "--placed", "1.2 3"], "1 to 64 printable characters without spaces"),
         (["resolve", ID, "--placed", "1\n2"], "1 to 64 printable characters without spaces"),
         (["resolve", ID, "--placed", "x" * 65], "1 to 64 printable characters without spaces"),
-        (["resolve", ID, "--failed", "--by", " "], "give 1 to 64 printable characters"),
-        (["resolve", ID, "--failed", "--by", "x\udcff"], "give 1 to 64 printable characters"),
+        (["resolve", ID, "--failed", "--by", " "], "expected 1 to 64 printable characters"),
+        (["resolve", ID, "--failed", "--by", "x\udcff"], "expected 1 to 64 printable characters"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(config: str, args: list[str], said: str) -> None:

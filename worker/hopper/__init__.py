@@ -28,7 +28,7 @@ from worker.hopper.deliveries import Attempt, DeadLetter, Ending, EndpointView, 
 from worker.hopper.history import EndedJob
 from worker.hopper.hopper import PUT_BATCH, Hopper
 from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
-from worker.hopper.orders import Once, Order
+from worker.hopper.orders import Answer, Once, Order
 from worker.hopper.overview import Overview, PbxGlance
 from worker.hopper.server import ServerView, server_view
 from worker.hopper.tls import tls_problem
@@ -38,6 +38,7 @@ __all__ = [
     "KILL_SWITCH",
     "PUT_BATCH",
     "Admission",
+    "Answer",
     "ApiKey",
     "Attempt",
     "Back",

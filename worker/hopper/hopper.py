@@ -7,7 +7,7 @@ from typing import Literal
 
 import redis
 
-from worker.errors import InputRefused, KeyConflict
+from worker.errors import InputRefused
 from worker.hopper.answers import Receipt
 from worker.hopper.apikeys import ApiKeys
 from worker.hopper.attempts import Attempts
@@ -16,7 +16,7 @@ from worker.hopper.deliveries import Deliveries
 from worker.hopper.doubts import Doubts
 from worker.hopper.history import History
 from worker.hopper.looking import KILL_SWITCH
-from worker.hopper.orders import Batch, Once, Order, batch_of, payload, receipts
+from worker.hopper.orders import Answer, Batch, Once, Order, batch_of, payload, receipts
 from worker.hopper.overview import Overviews
 from worker.hopper.pbxs import Pbxs
 from worker.hopper.wake import WakeCall
@@ -96,15 +96,16 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
 
         Raises:
             KeyConflict: If the key belongs to a job with other contents.
+            AlreadyExpired: If it would expire at once.
         """
         [receipt] = self.put_orders([Order(job, relative=relative)])
         if isinstance(receipt, InputRefused):
             raise receipt
         return receipt
 
-    def put_orders(self, orders: Sequence[Order]) -> list[Receipt | KeyConflict]:
+    def put_orders(self, orders: Sequence[Order]) -> list[Answer]:
         """
-        Store some jobs in one step, at most PUT_BATCH; returns one receipt (or conflict) per order.
+        Store some jobs in one step, at most PUT_BATCH; returns one receipt, or why it was not stored, per order.
 
         If the process dies meanwhile, all are stored or none; orders whose jobs have keys, or that may come again
         (`Once`), may be put again.
@@ -112,9 +113,9 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         batch = batch_of(orders)
         return list(receipts(batch, self._scripts.run("put", payload(batch, self._retain_s))))
 
-    def put_many(self, orders: Iterable[DialJob | Order]) -> Iterator[Receipt | KeyConflict]:
+    def put_many(self, orders: Iterable[DialJob | Order]) -> Iterator[Answer]:
         """
-        Store jobs in batches; yields one receipt (or conflict) per job, in order.
+        Store jobs in batches; yields one receipt, or why it was not stored, per job, in order.
 
         The next batch is taken from *orders* while Redis works on the last, so that any number streams through.
         If the process dies in between, whole batches are stored or not; jobs with keys may be put again.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker import tracing
-from worker.errors import InputRefused, KeyConflict, RequestConflict
+from worker.errors import AlreadyExpired, InputRefused, KeyConflict, RequestConflict
 from worker.hopper.answers import Receipt
 from worker.jobs import DialJob, JobState, RefusedJob
 
@@ -53,6 +53,7 @@ class Order:
 
 
 Batch = Sequence[tuple[str, Order]]
+Answer = Receipt | KeyConflict | AlreadyExpired
 
 
 def batch_of(orders: Sequence[Order]) -> Batch:
@@ -70,7 +71,7 @@ def payload(batch: Batch, retain_s: int) -> str:
     return _json([_row(job_id, order, retain_s) for job_id, order in batch])
 
 
-def receipts(batch: Batch, answer: Sequence[str]) -> Iterator[Receipt | KeyConflict]:
+def receipts(batch: Batch, answer: Sequence[str]) -> Iterator[Answer]:
     """Yield what the step `put` answered, one for each order."""
     answers = iter(answer)
     for (_, order), word, state, job_id in zip(batch, answers, answers, answers, strict=True):
@@ -79,12 +80,23 @@ def receipts(batch: Batch, answer: Sequence[str]) -> Iterator[Receipt | KeyConfl
             yield KeyConflict([f"key: {key!r} belongs to another job ({job_id}); give a new key"])
         elif word == "reused":
             yield RequestConflict(["idempotency key: it came before with another request; give a new one"])
+        elif word == "expired":
+            yield AlreadyExpired([_too_late(order)])
         elif word == "damaged":
             yield KeyConflict(
                 [f"key: {key!r} belongs to a job whose record is damaged ({job_id}); give a new key"]
             )
         else:
             yield Receipt(job_id, JobState(state), word == "new", word == "replayed")
+
+
+def _too_late(order: Order) -> str:
+    job = order.job
+    if isinstance(job, DialJob) and job.expires_at:
+        return f"expires_at: {job.expires_at.isoformat()!r} has passed; expected a time in the future"
+    not_before = job.not_before.isoformat() if isinstance(job, DialJob) and job.not_before else ""
+    limit = f"{order.expires_in_s:g} s after it comes"
+    return f"not_before: {not_before!r} is too late for a job that expires {limit}; expected an earlier time"
 
 
 def _row(job_id: str, order: Order, retain_s: int) -> list[Any]:

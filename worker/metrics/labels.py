@@ -12,7 +12,7 @@ OWN_WORDS = frozenset(
         *("unreachable", "no_reply", "reply_lost", "unreadable", "too_late", "none", "login", "not_configured"),
         *("replicas_missing", "worker_lost", "damaged", "resolved"),
         *("invalid_number", "emergency_number", "premium_number", "country_not_allowed", "service_code"),
-        *("unknown_user", "invalid_extension", "invalid_field"),
+        *("unknown_user", "invalid_extension", "invalid_field", "expired"),
     }
 )
 # Why `claim.lua` and `dialing` send a job back to its lane without an attempt.

@@ -7,6 +7,7 @@ import pytest
 
 from ops.embedded_redis import EmbeddedRedis
 from tests.conftest import pbx_settings
+from tests.integration.clock import StepClock
 from tests.integration.hopper.stage import Stage, eventually, in_s
 from worker.hopper import Back, Go, Hopper, connect
 from worker.jobs import JobState
@@ -116,9 +117,10 @@ def test_the_pacer_sleeps_until_it_may_try_again(stage: Stage) -> None:
     assert stage.sleep_s == pytest.approx(7, abs=0.5)
 
 
-def test_jobs_expire_all_the_same(stage: Stage) -> None:
-    job_id = stage.put(expires_at=in_s(-1))
+def test_jobs_expire_all_the_same(stage: Stage, clock: StepClock) -> None:
+    job_id = stage.put(expires_at=in_s(1))
     stage.unreachable()
+    clock.advance(2)
 
     assert stage.sweep() == [job_id]
     assert stage.state(job_id) == "expired"

@@ -1,9 +1,13 @@
 """Putting jobs in: one job for each key, in its lane or until later, whatever text it carries."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 import pytest
 
+from tests.integration.clock import StepClock
 from tests.integration.hopper.stage import Stage, eventually, in_s, job
-from worker.errors import InputRefused, KeyConflict, RequestConflict
+from worker.errors import AlreadyExpired, InputRefused, KeyConflict, RequestConflict
 from worker.hopper import Once, Order, Receipt
 from worker.hopper.hopper import PUT_BATCH
 from worker.jobs import DialJob, JobState, RefusedJob
@@ -27,6 +31,50 @@ def test_the_same_key_gives_the_same_job_back(stage: Stage) -> None:
 
     assert second == Receipt(first.id, JobState.WAITING, is_new=False)
     assert stage.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        lambda: Order(job(expires_at=in_s(0))),
+        lambda: Order(job(expires_at=in_s(-3600))),
+        lambda: Order(job(not_before=in_s(61)), expires_in_s=60),
+        lambda: Order(job(not_before=in_s(3600)), expires_in_s=60, lenient=True),
+    ],
+)
+def test_a_job_that_would_expire_before_it_may_begin_is_refused(stage: Stage, order: Callable[[], Order]) -> None:
+    before = stage.snapshot()
+
+    [answer] = stage.hopper.put_orders([order()])
+
+    assert isinstance(answer, AlreadyExpired)
+    assert stage.snapshot() == before
+
+
+def test_the_refusal_names_the_time_that_is_over(stage: Stage) -> None:
+    with pytest.raises(
+        AlreadyExpired, match=r"^expires_at: '20.*\+00:00' has passed; expected a time in the future$"
+    ):
+        stage.put(expires_at=in_s(-1))
+    [answer] = stage.hopper.put_orders([Order(job(not_before=in_s(3600)), expires_in_s=60)])
+    assert str(answer).startswith("not_before: '20")
+    assert "a job that expires 60 s after it comes" in str(answer)
+
+
+def test_a_key_that_comes_again_after_its_time_is_still_the_same_job(stage: Stage, clock: StepClock) -> None:
+    first = stage.hopper.put(job(key="lead-7", expires_at=in_s(1)))
+    end = stage.hopper.record(first.id)["expires_at"]
+    clock.advance(2)
+    stage.sweep()
+
+    again = job(key="lead-7", expires_at=datetime.fromtimestamp(float(end), UTC))
+
+    assert stage.hopper.put(again) == Receipt(first.id, JobState.EXPIRED, is_new=False)
+
+
+def test_a_job_whose_time_has_just_begun_to_run_waits(stage: Stage) -> None:
+    receipt = stage.hopper.put(job(not_before=in_s(60), expires_at=in_s(61)))
+    assert receipt.state is JobState.WAITING
 
 
 def test_a_key_of_an_ended_job_gives_that_job_back_and_rings_nobody(stage: Stage) -> None:

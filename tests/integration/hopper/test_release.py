@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.conftest import pbx_settings
+from tests.integration.clock import StepClock
 from tests.integration.hopper.stage import MESSAGE, Stage, eventually, in_s
 from worker.jobs import JobState
 
@@ -228,8 +229,9 @@ def test_many_jobs_due_at_once_all_come(stage: Stage) -> None:
     assert sorted(released) == sorted(job_ids)
 
 
-def test_an_expired_job_is_ended_instead_of_released(stage: Stage) -> None:
-    gone, other = stage.put("1001", expires_at=in_s(-1)), stage.put("1001")
+def test_an_expired_job_is_ended_instead_of_released(stage: Stage, clock: StepClock) -> None:
+    gone, other = stage.put("1001", expires_at=in_s(1)), stage.put("1001")
+    clock.advance(2)
 
     assert stage.release() == [other]
     assert stage.state(gone) == "expired"

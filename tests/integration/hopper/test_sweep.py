@@ -56,7 +56,7 @@ def test_a_live_claim_is_left_alone(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("held_up_by", ["pause", "kill switch", "breaker", "unknown pbx", "not before"])
-def test_jobs_expire_although_nothing_is_released(stage: Stage, held_up_by: str) -> None:
+def test_jobs_expire_although_nothing_is_released(stage: Stage, clock: StepClock, held_up_by: str) -> None:
     fields: dict[str, object] = {}
     match held_up_by:
         case "pause":
@@ -68,8 +68,9 @@ def test_jobs_expire_although_nothing_is_released(stage: Stage, held_up_by: str)
         case "unknown pbx":
             fields = {"pbx": "unknown"}
         case _:
-            fields = {"not_before": in_s(-2), "expires_at": in_s(-1)}
-    job_id = stage.put(**({"expires_at": in_s(-1)} | fields))
+            fields = {"not_before": in_s(0.5)}
+    job_id = stage.put(**({"expires_at": in_s(1)} | fields))
+    clock.advance(2)
 
     assert stage.sweep() == [job_id]
     assert stage.state(job_id) == "expired"
@@ -92,8 +93,9 @@ def test_a_claimed_job_never_expires(stage: Stage, clock: StepClock) -> None:
     assert stage.finish(job_id, "n1", claim) is not None
 
 
-def test_more_than_one_sweep_can_take_is_taken_by_the_next(stage: Stage) -> None:
-    job_ids = stage.put_each([str(1000 + i) for i in range(25)], expires_at=in_s(-1))
+def test_more_than_one_sweep_can_take_is_taken_by_the_next(stage: Stage, clock: StepClock) -> None:
+    job_ids = stage.put_each([str(1000 + i) for i in range(25)], expires_at=in_s(1))
+    clock.advance(2)
 
     for _ in range(3):
         stage.sweep(most=10)

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from tests.conftest import pbx_settings
+from tests.integration.clock import StepClock
 from tests.integration.hopper.stage import GENEROUS_S, Stage, eventually, in_s, job
 from worker.hopper import Hopper, LaneView, connect
 from worker.hopper.wake import WakeCall
@@ -79,8 +80,9 @@ def test_ended_jobs_come_oldest_first_each_once(stage: Stage, page: int) -> None
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 500])
-def test_jobs_that_ended_in_the_same_microsecond_all_come(stage: Stage, page: int) -> None:
-    job_ids = stage.put_each([str(1000 + i) for i in range(7)], expires_at=in_s(-1))
+def test_jobs_that_ended_in_the_same_microsecond_all_come(stage: Stage, clock: StepClock, page: int) -> None:
+    job_ids = stage.put_each([str(1000 + i) for i in range(7)], expires_at=in_s(1))
+    clock.advance(2)
     stage.sweep()
 
     ended = [result.job_id for result in stage.hopper.ended_since(0, page=page)]

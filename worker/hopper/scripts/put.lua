@@ -4,8 +4,9 @@
 --   once {name, mark, kept_s}: the request that brought the job, and what it said; it may come again
 --   expires_in_s: instead of expires_at, counted from now
 --   refused {errno, error, retain_s}: a rule forbids the call, so the job ends at once; then no field is needed
--- Returns a flat list, three items per job: 'new' | 'existing' | 'replayed' | 'conflict' | 'reused' | 'damaged', the
--- job's state and its id, which is another than the given one if the request came before.
+-- Returns a flat list, three items per job: 'new' | 'existing' | 'replayed' | 'conflict' | 'reused' | 'damaged' |
+-- 'expired' (its time is over before it may begin; nothing was stored), the job's state and its id, which is another
+-- than the given one if the request came before.
 -- Twice with the same jobs: the second time finds them all 'existing' or 'replayed'.
 local jobs = cjson.decode(ARGV[1])
 local answer = {}
@@ -66,6 +67,16 @@ local function store(number, id, fingerprint, fields, options)
   return 'waiting'
 end
 
+-- Whether a job's time is over when it may first go.
+local function has_no_time(fields, options)
+  local begins, ends = NOW, options.expires_in_s and NOW + options.expires_in_s
+  for i = 1, #fields, 2 do
+    if fields[i] == 'expires_at' then ends = tonumber(fields[i + 1]) end
+    if fields[i] == 'not_before' then begins = math.max(NOW, tonumber(fields[i + 1])) end
+  end
+  return ends and ends <= begins
+end
+
 local function put(number, id, fingerprint, fields, options)
   local known, is_other = brought_before(options.once)
   if known and is_other then return 'reused', '', known end
@@ -81,6 +92,7 @@ local function put(number, id, fingerprint, fields, options)
   if held[1] and not (fingerprint == '' or not held[2] or held[2] == fingerprint) then
     return 'conflict', held[1], id
   end
+  if not held[1] and has_no_time(fields, options) then return 'expired', '', id end
   local word = held[1] and 'existing' or 'new'
   local state = held[1] or store(number, id, fingerprint, fields, options)
   remember(options.once, id)
