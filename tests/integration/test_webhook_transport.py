@@ -9,6 +9,7 @@ import pytest
 
 from ops.ports import reserve_port
 from tests.integration.endpoints import LOOPBACK, TOKEN, Answer, Endpoint, Serve, always, drip, endpoint, hang
+from tests.integration.interim_replies import ENDLESS, FINAL, SKIPPED, interim, replying
 from worker.webhooks import Call
 from worker.webhooks.endpoints import Route
 from worker.webhooks.transport import NoReply, Reply, Transport
@@ -216,6 +217,34 @@ def test_a_call_goes_only_where_its_url_may_lead(
 
     assert isinstance(heard, Reply) is goes
     assert len(served.requests) == goes
+
+
+def in_plain(port: int) -> object:
+    route = Route.model_validate({"allow_networks": LOOPBACK, "allow_http": True})
+    return Transport().send(call_to(f"http://127.0.0.1:{port}/"), route)
+
+
+@pytest.mark.parametrize("before", list(SKIPPED.values()), ids=list(SKIPPED))
+def test_interim_answers_are_skipped(before: bytes) -> None:
+    with replying(before + FINAL) as server:
+        assert in_plain(server.port) == Reply(200)
+
+
+def test_a_refusal_after_an_interim_answer_is_a_refusal() -> None:
+    refusal = b"HTTP/1.1 429 Slow Down\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
+    with replying(interim(103, b"Retry-After: 9\r\n") + refusal) as server:
+        assert in_plain(server.port) == Reply(429, "7")
+
+
+@pytest.mark.parametrize("answer", list(ENDLESS.values()), ids=list(ENDLESS))
+def test_interim_answers_without_end_are_no_answer(answer: bytes) -> None:
+    with replying(answer + FINAL) as server:
+        assert in_plain(server.port) == NoReply("it sent interim answers (HTTP 1xx) without end, and no final one")
+
+
+def test_interim_answers_that_drip_in_are_not_waited_for(serve: Serve) -> None:
+    served = serve(drip(interim(103) + b"HTTP/1.1 103 Early Hints\r\nX: "))
+    assert send(served, timeout_s=0.15) == NoReply("it did not answer within 0.15 s")
 
 
 def test_plain_http_goes_where_it_is_allowed() -> None:

@@ -32,6 +32,7 @@ from urllib3.exceptions import (
 
 from worker import tracing
 from worker.errors import AttemptFailed, NeverTry, OutcomeUnknown, PbxDown, TooLate, TryLater
+from worker.final_reply import FinalReply, OnlyInterim
 from worker.settings import PbxSettings
 
 # A reply is some hundred bytes; the longest list of extensions stays far below.
@@ -83,11 +84,11 @@ class _Noting:
 
 
 class _NotingHttp(_Noting, HTTPConnection):
-    pass
+    response_class = FinalReply
 
 
 class _NotingHttps(_Noting, HTTPSConnection):
-    pass
+    response_class = FinalReply
 
 
 class _HttpPool(HTTPConnectionPool):
@@ -270,11 +271,13 @@ def _translated(error: Exception, exchange: _Exchange) -> AttemptFailed:
         return PbxDown("unreachable", f"the PBX could not be reached: {_kind(error)}")
     if isinstance(error, requests.Timeout | TimeoutError) or time.monotonic() > exchange.deadline:
         return OutcomeUnknown("no_reply", "the PBX did not answer within the read time-out")
+    if any(isinstance(link, OnlyInterim) for link in _links(error)):
+        return OutcomeUnknown("no_reply", "the PBX sent interim replies (HTTP 1xx) without end, and no result")
     return OutcomeUnknown("reply_lost", "the connection broke before the PBX's reply came")
 
 
-def _kind(error: BaseException) -> str:
-    """Name what went wrong from the classes in the chain; their texts may hold the URL."""
+def _links(error: BaseException) -> list[BaseException]:
+    """Return *error* and every error inside of it."""
     chain: list[BaseException] = []
     step: BaseException | None = error
     while step is not None and step not in chain:
@@ -283,6 +286,12 @@ def _kind(error: BaseException) -> str:
             (arg for arg in step.args if isinstance(arg, Exception)), None
         )
         step = inner if isinstance(inner, BaseException) else step.__cause__ or step.__context__
+    return chain
+
+
+def _kind(error: BaseException) -> str:
+    """Name what went wrong from the classes in the chain; their texts may hold the URL."""
+    chain = _links(error)
     for kinds, words in (
         ((NameResolutionError, socket.gaierror), "its name is not known"),
         ((ConnectionRefusedError,), "connection refused"),

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from worker.final_reply import FinalReply, OnlyInterim
 from worker.webhooks.addresses import NotResolved, Resolve, may_be_called, resolve
 from worker.webhooks.calls import Call
 from worker.webhooks.endpoints import Route, problem_of
@@ -98,6 +99,7 @@ class Transport:
                 "its name leads to an address that is not public; allow_networks lets calls go to your own network"
             )
         connection = http.client.HTTPConnection(place.host, place.port)
+        connection.response_class = FinalReply
         try:
             connection.sock = own = _connected(addresses[:_MOST_ADDRESSES], place, route, deadline, cut)
             headers = {name: value for name, value in call.headers.items() if name.lower() not in _OURS}
@@ -224,6 +226,7 @@ def _words(error: Exception) -> str:
         ((ConnectionRefusedError,), "connection refused"),
         ((TimeoutError,), "connect time-out"),
         ((FileNotFoundError, PermissionError), "its ca_file cannot be read"),
+        ((OnlyInterim,), "it sent interim answers (HTTP 1xx) without end, and no final one"),
         ((http.client.HTTPException, ConnectionError), "the connection broke before its answer was there"),
         ((ValueError, UnicodeError), "the call cannot be written as HTTP; look at the headers in the settings"),
     ):
