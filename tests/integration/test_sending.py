@@ -20,6 +20,8 @@ from worker.settings import Settings
 from worker.webhooks import Call, sending
 from worker.webhooks.sending import ResultCalls, Sender
 from worker.webhooks.targets import Announcer
+from worker.webhooks.trial import try_endpoint
+from worker.webhooks.verdicts import answer_words
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -57,7 +59,8 @@ def test_a_result_is_tried_until_it_is_taken(post: Post, serve: Serve) -> None:
     post.announced()
 
     attempt(post, settings)
-    assert (post.view().state, post.view().last_error, post.view().waiting) == ("failing", "HTTP 500", 1)
+    assert (post.view().state, post.view().waiting) == ("failing", 1)
+    assert post.view().last_error == answer_words(500)
     post.make_due()
     attempt(post, settings)
 
@@ -91,6 +94,19 @@ def test_retry_after_holds_the_whole_endpoint(post: Post, serve: Serve) -> None:
     assert post.dispatch() == []
 
 
+@pytest.mark.parametrize("status", [302, 401, 404, 410, 429, 503])
+def test_a_trial_gives_the_advice_that_the_list_gives(post: Post, serve: Serve, status: int) -> None:
+    settings = settings_for(post, serve(always(status)))
+    post.announced()
+    attempt(post, settings)
+
+    taken, sentence = try_endpoint(settings, "crm")
+
+    assert not taken
+    assert sentence == f"it answered {post.view().last_error}"
+    assert sentence.count("; ") >= 1
+
+
 def test_the_last_attempt_of_the_schedule_makes_a_dead_letter(post: Post, serve: Serve) -> None:
     settings = settings_for(post, serve(always(404)), webhooks={"retry_s": [1]})
     post.announced()
@@ -99,7 +115,7 @@ def test_the_last_attempt_of_the_schedule_makes_a_dead_letter(post: Post, serve:
         post.make_due()
 
     [letter] = post.hopper.dead_letters("crm")
-    assert letter.error == "given up after 2 attempts: HTTP 404"
+    assert letter.error == f"given up after 2 attempts: {answer_words(404)}"
 
 
 def test_an_endpoint_that_left_the_settings_keeps_nothing_on_its_way(post: Post) -> None:

@@ -43,7 +43,8 @@ def test_an_endpoint_can_be_tried_at_once(crm: Endpoint, run: Run) -> None:
     good, bad = run("webhooks", "test", "crm"), run("webhooks", "test", "crm")
 
     assert (good.exit_code, good.stdout) == (0, "Endpoint crm: it answered HTTP 204.\n")
-    assert (bad.exit_code, bad.stdout) == (1, "Endpoint crm: it answered HTTP 500.\n")
+    failed = "it answered HTTP 500: it failed to handle the call; see its log"
+    assert (bad.exit_code, bad.stdout) == (1, f"Endpoint crm: {failed}.\n")
     event = Webhook(SECRET).verify(crm.requests[0].body, dict(crm.requests[0].headers))
     assert event["type"] == "webhook.test"
     unknown = run("webhooks", "test", "nobody")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from worker.settings import Settings
 from worker.webhooks.events import TEST_EVENT, event, signed_call
 from worker.webhooks.transport import NoReply, Transport
+from worker.webhooks.verdicts import answer_words
 
 
 def try_endpoint(settings: Settings, name: str) -> tuple[bool, str]:
@@ -17,7 +18,7 @@ def try_endpoint(settings: Settings, name: str) -> tuple[bool, str]:
         name: One of `settings.webhook`.
 
     Returns:
-        Whether it was taken, and a sentence without address or secret.
+        Whether it was taken, and a sentence without address or secret; `outdial webhooks list` has the same.
     """
     now = datetime.now(UTC)
     timestamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -27,4 +28,4 @@ def try_endpoint(settings: Settings, name: str) -> tuple[bool, str]:
     heard = Transport().send(call, endpoint)
     if isinstance(heard, NoReply):
         return False, heard.error
-    return 200 <= heard.status < 300, f"it answered HTTP {heard.status}"
+    return 200 <= heard.status < 300, f"it answered {answer_words(heard.status)}"

@@ -1,6 +1,6 @@
 """What an attempt to tell a result came to, and when the next is made: decisions as values."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -45,7 +45,7 @@ def ending_of(
     """
     if isinstance(heard, Reply) and 200 <= heard.status < 300:
         return Ending("delivered")
-    error = heard.error if isinstance(heard, NoReply) else _words(heard.status)
+    error = heard.error if isinstance(heard, NoReply) else answer_words(heard.status, is_own_call=is_own_call)
     if is_own_call and isinstance(heard, Reply) and heard.status in _REFUSES_THE_CALL:
         return Ending("dead", error=error)
     if isinstance(heard, Reply) and heard.status == 410:
@@ -89,9 +89,57 @@ def retry_after_s(header: str | None, *, now: datetime) -> float:
     return min(LONGEST_WISH_S, max(0.0, (aware - now).total_seconds()))
 
 
-def _words(status: int) -> str:
-    if 300 <= status < 400:
-        return f"HTTP {status}: redirects are not followed; set url to the final address"
-    if status in (401, 403):
-        return f"HTTP {status}: it refuses; look at the secret and the headers on both sides"
-    return f"HTTP {status}"
+def answer_words(status: int, *, is_own_call: bool = False) -> str:
+    """
+    Return what an HTTP status of an endpoint means and what to do about it, as `HTTP status: problem; advice`.
+
+    `outdial webhooks list`, `outdial webhooks test`, the doctor and the log all use these words.
+
+    Args:
+        status: Of the final reply, 200 to 999.
+        is_own_call: It answered the CRM's own call, whose address and token are settings of its source.
+
+    Source: RFC 9110, section 15; RFC 6585 for 429; standardwebhooks specification 1.0.0 for 410.
+    """
+    words = next((words for statuses, words in _WORDS if status in statuses), "")
+    if not words:
+        return f"HTTP {status}"
+    names = _OF_A_SOURCE if is_own_call else _OF_AN_ENDPOINT
+    return f"HTTP {status}: {words.format(**names)}"
+
+
+_OF_AN_ENDPOINT = {
+    "address": "url",
+    "secrets": "the secret and the headers",
+    "remove": "remove the endpoint from the settings",
+}
+_OF_A_SOURCE = {
+    "address": "the address in its [source] section",
+    "secrets": "the token and the headers in its [source] section",
+    "remove": "stop sending results to it",
+}
+# The first row that has the status counts.
+_WORDS: tuple[tuple[Container[int], str], ...] = (
+    ((304,), "it took the call for the request of a page; set {address} to the address that receives results"),
+    (range(300, 400), "redirects are not followed; set {address} to the final address"),
+    ((400, 422), "it rejected the content of the call; see its log, and check that it expects this kind of event"),
+    ((401, 403), "it rejected the sender; compare {secrets} on both sides, and check any firewall in front of it"),
+    ((402,), "it requires a payment; check the account there"),
+    ((404,), "it has nothing at this path; correct the path in {address}"),
+    ((405, 501), "it does not accept this method at this path; correct the path in {address}"),
+    ((406, 415), "it does not accept this content type; configure it for the type that is sent"),
+    ((407,), "a proxy in front of it requires a log-in; exempt the calls of outdial from it"),
+    ((408,), "it timed out while it read the call; check the network and its load"),
+    ((409,), "it reports a conflict; let it answer 2xx to a call that it already has"),
+    ((410,), "it is gone for good; set {address} to its new address, or {remove}"),
+    ((411, 412, 417, 426, 428, 505), "it requires another form of HTTP; check what is in front of it"),
+    ((413, 414, 431), "the call is too large for it; raise the limit of its server"),
+    ((421,), "its server does not serve this host name; correct the host name in {address}"),
+    ((425, 429), "it asks for fewer calls; raise its limit, or lower max_in_flight"),
+    ((451,), "it refuses for legal reasons; ask its operator"),
+    (range(400, 500), "it rejected the call; see its log"),
+    ((502, 504), "the proxy in front of it got no answer from it; check that it is running"),
+    ((503,), "it is overloaded or down for maintenance; check that it is running"),
+    (range(500, 600), "it failed to handle the call; see its log"),
+    (range(600, 1000), "this is not a status of HTTP; check that {address} leads to a web server"),
+)

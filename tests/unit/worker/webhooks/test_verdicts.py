@@ -1,5 +1,6 @@
 """What becomes of a delivery after an attempt."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.hopper import Ending
+from worker.masking import safe
 from worker.webhooks.endpoints import RETRY_S
 from worker.webhooks.transport import NoReply, Reply
-from worker.webhooks.verdicts import LONGEST_WISH_S, ending_of, next_wait, retry_after_s
+from worker.webhooks.verdicts import LONGEST_WISH_S, answer_words, ending_of, next_wait, retry_after_s
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -41,6 +43,33 @@ def test_no_reply_is_tried_again_with_its_reason() -> None:
 def test_gone_disables_the_endpoint() -> None:
     told = ending(Reply(410))
     assert (told.word, told.disable) == ("dead", "it says that it is gone for good (HTTP 410)")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (301, "HTTP 301: redirects are not followed; set url to the final address"),
+        (401, "compare the secret and the headers on both sides"),
+        (404, "correct the path in url"),
+        (410, "HTTP 410: it is gone for good; set url to its new address, or remove the endpoint"),
+        (418, "it rejected the call; see its log"),
+        (429, "raise its limit, or lower max_in_flight"),
+        (504, "the proxy in front of it got no answer from it; check that it is running"),
+        (599, "see its log"),
+    ],
+)
+def test_a_status_comes_with_advice(status: int, words: str) -> None:
+    assert words in answer_words(status)
+    assert ending(Reply(status)).error == answer_words(status)
+
+
+def test_every_answer_that_is_no_success_has_advice_that_names_only_its_own_settings() -> None:
+    for status in range(300, 1000):
+        assert "; " in answer_words(status)
+        of_a_source = answer_words(status, is_own_call=True)
+        assert not re.search(r"\burl\b|[{}]", of_a_source)
+        assert safe(of_a_source) == of_a_source
+    assert [answer_words(status) for status in (200, 204)] == ["HTTP 200", "HTTP 204"]
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 410, 422])
