@@ -18,8 +18,9 @@ from producers.numbers import NumberRefused, dialable
 from worker import tracing
 from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
 from worker.fields import MOST_METADATA, digits_given_as_int
-from worker.hopper import Hopper, Order, Receipt, tls_problem
+from worker.hopper import Hopper, Order, Receipt
 from worker.jobs import PBX_NAME, DialJob, DialResult, JobState
+from worker.redis_tls import tls_problem
 from worker.secret_reader import Role
 from worker.settings import NumberRules, Settings
 

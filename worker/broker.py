@@ -20,7 +20,7 @@ from kombu.transport import redis as transports
 from worker.hopper import Hopper
 from worker.messages import Unusable, job_id_in
 from worker.pulse import PULSE
-from worker.redis_away import is_silence
+from worker.redis_away import hint_for, is_silence
 
 log = structlog.get_logger()
 
@@ -215,5 +215,6 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         if not is_silence(error):
             PULSE.refused("consumer")
         if not self._is_away:
-            log.warning("redis_away", thread="consumer", error=type(error).__name__)
+            hint = {"hint": text} if (text := hint_for(error)) else {}
+            log.warning("redis_away", thread="consumer", error=type(error).__name__, **hint)
         self._is_away = True

@@ -11,6 +11,7 @@ from worker.errors import AttemptFailed, PbxBarred, TokenRefused
 from worker.hopper import KILL_SWITCH, EndpointView, Hopper, ServerView, Token, Unknowns, server_view
 from worker.pbx import Device, PbxSession, adapter_for
 from worker.redis_away import hint_for
+from worker.redis_tls import likely_problem, sentinel_problem
 from worker.secret_reader import open_to_others
 from worker.settings import PbxSettings, Settings
 from worker.webhooks.targets import anybody_listens, target_names
@@ -57,10 +58,7 @@ def examine(settings: Settings, *, pbxs: bool = True) -> Iterator[Finding]:
         yield from _redis(hopper, settings)
         yield from _installation(hopper, settings)
     except redis.RedisError as error:
-        advice = hint_for(error) or "start it, or set redis_url"
-        yield Finding(
-            "bad", "redis", f"{settings.redis_address.place} does not answer ({type(error).__name__})", advice
-        )
+        yield _unanswered(error, settings)
         return
     for name, pbx in settings.pbx.items() if pbxs else ():
         try:
@@ -68,6 +66,24 @@ def examine(settings: Settings, *, pbxs: bool = True) -> Iterator[Finding]:
         except redis.RedisError as error:
             text = f"could not be tried, for Redis refused ({type(error).__name__})"
             yield Finding("bad", f"pbx {name}", text, hint_for(error) or "see what is said of redis")
+
+
+def _unanswered(error: redis.RedisError, settings: Settings) -> Finding:
+    address = settings.redis_address
+    text = f"{address.place} does not answer ({type(error).__name__})"
+    hint = sentinel_problem(address) or hint_for(error) or likely_problem(error, address)
+    problem, advice = parted(hint or "start it, or set redis_url", "")
+    if not advice:
+        return Finding("bad", "redis", text, problem)
+    return Finding("bad", "redis", f"{text}: {problem}", advice)
+
+
+def parted(sentence: str, otherwise: str) -> tuple[str, str]:
+    """Return the problem and the advice of `problem; advice`, or *otherwise* as the advice where it has none."""
+    problem, _, advice = sentence.partition("; ")
+    if problem.count("(") > problem.count(")"):  # the whole sentence stood in brackets
+        problem, advice = f"{problem})", advice.removesuffix(")")
+    return problem, advice or otherwise
 
 
 def _redis(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
@@ -222,12 +238,9 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
         yield Finding("warning", subject, "is paused", f"`outdial resume {name}` when dialing may go on")
     breaker = hopper.breaker(name)
     if breaker.state != "closed":
-        yield Finding(
-            "warning",
-            subject,
-            f"its breaker is {breaker.state}: {breaker.reason or 'no reason was given'}",
-            f"jobs wait and lose no attempt; {_advice_for_breaker(hopper, name)}",
-        )
+        reason, advice = parted(breaker.reason or "no reason was given", _advice_for_breaker(hopper, name))
+        text = f"its breaker is {breaker.state}: {reason}"
+        yield Finding("warning", subject, text, f"jobs wait and lose no attempt; {advice}")
     if pbx.base_url.startswith("http://"):
         yield Finding("warning", subject, "is asked without TLS", "use https in base_url")
     elif not pbx.tls_verify:
@@ -245,14 +258,10 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
     try:
         device = _device(hopper, settings, name, pbx)
     except PbxBarred as closed:
-        yield Finding(
-            "bad",
-            subject,
-            f"{closed.reason}; next try in {closed.seconds:.0f} s",
-            _advice_for_barred(hopper, name),
-        )
+        reason, advice = parted(closed.reason, _advice_for_barred(hopper, name))
+        yield Finding("bad", subject, f"{reason}; next try in {closed.seconds:.0f} s", advice)
     except AttemptFailed as failed:
-        yield Finding("bad", subject, failed.error, "check base_url, api and TLS settings")
+        yield Finding("bad", subject, *parted(failed.error, "check base_url, api and TLS settings"))
     else:
         text = (
             "reachable, TLS and log-in in order"

@@ -8,8 +8,8 @@ from redis.exceptions import InvalidResponse
 from redis.sentinel import MasterNotFoundError
 
 from worker import metrics
-from worker.hopper import tls_problem
 from worker.pulse import PULSE
+from worker.redis_tls import tls_problem
 
 log = structlog.get_logger()
 
@@ -94,13 +94,13 @@ class AwayLog:
 
     def __init__(self, thread: str) -> None:
         self._thread = thread
-        self._told: tuple[str, str] | None = None
+        self._told: tuple[str, str, str] | None = None
 
     def away(self, error: redis.RedisError) -> None:
         """A step failed."""
         if not is_silence(error):
             PULSE.refused(self._thread)
-        reason = (type(error).__name__, _word(error))
+        reason = (type(error).__name__, _word(error), hint_for(error))
         if reason != self._told:
             tell(error, thread=self._thread)
         self._told = reason

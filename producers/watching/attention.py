@@ -140,12 +140,14 @@ def _pbx(pbx: PbxScene, trouble: Trouble) -> Concern:
     name, breaker = glance.name, glance.breaker
     reason = masked(breaker.reason) or "no reason was given"
     since = f" since {told(breaker.since)[11:19]}" if breaker.since else ""
+    has_advice = "; " in reason
     match trouble:
         case Trouble.BREAKER:
-            return Concern(level, f"{name}: breaker {breaker.state}{since}: {reason}", advice="is the PBX up?")
+            advice = "" if has_advice else "is the PBX up?"
+            return Concern(level, f"{name}: breaker {breaker.state}{since}: {reason}", advice=advice)
         case Trouble.LOGIN:
             text = f"{name}: log-in barred{since}, for {duration(breaker.seconds)} more: {reason}"
-            return Concern(level, text, advice="check username and password")
+            return Concern(level, text, advice="" if has_advice else "check username and password")
         case Trouble.ALL_FAIL:
             text = f"{name}: none of the {_jobs(pbx.not_placed_minute)} dialed in the last minute was placed"
             return Concern(level, text)

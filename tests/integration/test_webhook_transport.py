@@ -77,7 +77,8 @@ def test_the_certificate_has_to_prove_the_name_and_not_the_address(serve: Serve)
 
     wrong = send(served, transport=Transport(resolve=loopback), url=url)
 
-    assert wrong == NoReply("its TLS certificate does not prove its name; give ca_file if it is your own")
+    assert isinstance(wrong, NoReply)
+    assert wrong.error.startswith("its TLS certificate is not for the host name in its address; ")
     assert served.requests == []
     assert isinstance(send(served, ca_file=None), NoReply)
     assert send(served, url=served.url.replace("localhost", "127.0.0.1")) == Reply(200)
@@ -135,7 +136,8 @@ def test_a_tls_handshake_that_does_not_come_is_not_waited_for(serve: Serve) -> N
 
         heard = send(served, url=f"https://localhost:{port}/", timeout_s=0.15)
 
-    assert heard == NoReply("it did not answer within 0.15 s")
+    assert isinstance(heard, NoReply)
+    assert heard.error.startswith("it did not answer the TLS handshake in time; ")
 
 
 def test_a_name_that_nobody_resolves_is_not_waited_for(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
         "worker.metrics",
         "worker.metrics.serving",
         "worker.masking",
+        "worker.redis_tls",
         "worker.tracing",
     )
     # The programs that bring results to CRMs stand on both sides.

@@ -1,5 +1,6 @@
 """What counts as Redis being away, and what is told of it; answers are read by redis-py's own parser."""
 
+import ssl
 from typing import Any
 
 import pytest
@@ -116,3 +117,32 @@ def test_redis_away_is_told_once_for_each_reason_and_once_when_it_is_back() -> N
         ("redis_back", None),
     ]
     assert "maxmemory" in lines[0]["hint"]
+
+
+def test_another_cause_of_the_same_error_is_told_too() -> None:
+    redis_is = AwayLog("pacer")
+    refused = redis.ConnectionError("Error 111 connecting to localhost:6379. Connection refused.")
+    expired = redis.ConnectionError("Error 1 connecting to localhost:6379. certificate verify failed")
+    expired.__context__ = ssl.SSLCertVerificationError(1, "certificate has expired")
+    expired.__context__.verify_code = 10
+    with structlog.testing.capture_logs() as lines:
+        for error in (refused, refused, expired, expired):
+            redis_is.away(error)
+    assert [line.get("hint", "").partition(";")[0] for line in lines] == [
+        "",
+        "the TLS certificate of Redis, or a CA certificate above it, has expired by the clock of this host",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error 2 connecting to /run/redis.sock. No such file or directory.",
+        "Error while reading from localhost:6379 : (104, 'Connection reset by peer')",
+        "Connection closed by server.",
+    ],
+)
+def test_a_connection_that_is_none_of_tls_is_not_taken_for_one(text: str) -> None:
+    error = redis.ConnectionError(text)
+    error.__context__ = FileNotFoundError(2, "x") if "No such file" in text else ConnectionResetError(104, "x")
+    assert hint_for(error) == ""

@@ -31,7 +31,6 @@ from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
 from worker.hopper.orders import Answer, Once, Order
 from worker.hopper.overview import Overview, PbxGlance
 from worker.hopper.server import ServerView, server_view
-from worker.hopper.tls import tls_problem
 from worker.hopper.unknowns import Unknowns
 
 __all__ = [
@@ -78,5 +77,4 @@ __all__ = [
     "connect",
     "server_view",
     "timeline_of",
-    "tls_problem",
 ]

@@ -10,10 +10,10 @@ import contextlib
 import json
 import math
 import socket
-import ssl
 import threading
 import time
 import warnings
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -27,13 +27,16 @@ from urllib3.exceptions import (
     HTTPError,
     InsecureRequestWarning,
     NameResolutionError,
+    NewConnectionError,
     SSLError,
 )
 
-from worker import tracing
+from worker import tls_peers, tls_problems, tracing
 from worker.errors import AttemptFailed, NeverTry, OutcomeUnknown, PbxDown, TooLate, TryLater
 from worker.final_reply import FinalReply, OnlyInterim
 from worker.settings import PbxSettings
+from worker.tls_peers import Peer
+from worker.tls_problems import Cause
 
 # A reply is some hundred bytes; the longest list of extensions stays far below.
 _MOST_REPLY_BYTES = 4 * 1024 * 1024
@@ -41,6 +44,8 @@ _MOST_REPLY_BYTES = 4 * 1024 * 1024
 # like a lost reply. Under load connections are never idle that long.
 _KEEP_IDLE_S = 1.0
 _CONNECTIONS = 64
+# A TLS port closes a plain connection, or answers HTTP 400.
+_MAYBE_TLS = "; if its port speaks TLS, begin base_url with https://"
 
 
 class _Exchange:
@@ -169,6 +174,11 @@ class Transport:
         # The adapter without a Session: no redirects, cookies, proxies or certificates from the environment to
         # be switched off one by one, and a third less CPU time.
         self._adapter = _Adapter(pinned.removeprefix("sha256:") if pinned else None)
+        self._words = _Words(
+            peer=tls_peers.pbx(has_ca=settings.ca_file is not None),
+            is_tls=place.scheme == "https",
+            is_pinned=pinned is not None,
+        )
         if not self._verify:
             # Said once by `doctor`, which is where somebody can act on it.
             warnings.filterwarnings("ignore", category=InsecureRequestWarning)
@@ -209,7 +219,8 @@ class Transport:
         try:
             return self._exchange(self._prepared(path, body, token), exchange)
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise _translated(error, exchange) from None  # the cause's text may carry the token
+            # The cause's text may carry the token. Only a log-in has none: it is the first to use base_url.
+            raise self._words.translated(error, exchange, is_first=not token) from None
         finally:
             _watch.end()
 
@@ -233,7 +244,7 @@ class Transport:
     def _exchange(self, request: requests.PreparedRequest, exchange: _Exchange) -> dict[str, Any]:
         with self._adapter.send(request, timeout=self._timeout, verify=self._verify, stream=True) as response:
             if response.status_code != 200:
-                raise _of_status(response.status_code)
+                raise _of_status(response.status_code, is_tls=self._words.is_tls)
             content = response.raw.read(_MOST_REPLY_BYTES, decode_content=True)
             response.raw.drain_conn()
         if time.monotonic() > exchange.deadline:
@@ -251,7 +262,7 @@ def _object(content: bytes) -> dict[str, Any]:
     return reply
 
 
-def _of_status(status: int) -> AttemptFailed:
+def _of_status(status: int, *, is_tls: bool) -> AttemptFailed:
     errno = f"http_{status}"
     if status == 429:
         return TryLater(errno, "the PBX asked for fewer requests (HTTP 429)")
@@ -259,52 +270,52 @@ def _of_status(status: int) -> AttemptFailed:
         return NeverTry(
             errno, f"the PBX answered with a redirect (HTTP {status}); set base_url to its final address"
         )
+    if status == 400 and not is_tls:
+        return NeverTry(errno, f"the PBX refused the request (HTTP 400); check base_url and api{_MAYBE_TLS}")
     if 400 <= status < 500 and status != 408:
         return NeverTry(errno, f"the PBX refused the request (HTTP {status}); check base_url and api")
     return OutcomeUnknown(errno, f"the PBX answered with HTTP {status} and not with a result")
 
 
-def _translated(error: Exception, exchange: _Exchange) -> AttemptFailed:
-    if not exchange.sent and time.monotonic() > exchange.begin_by:
-        return TooLate("too_late", "the connection stood too late to dial within the attempt's deadline")
-    if not exchange.sent:
-        return PbxDown("unreachable", f"the PBX could not be reached: {_kind(error)}")
-    if isinstance(error, requests.Timeout | TimeoutError) or time.monotonic() > exchange.deadline:
-        return OutcomeUnknown("no_reply", "the PBX did not answer within the read time-out")
-    if any(isinstance(link, OnlyInterim) for link in _links(error)):
-        return OutcomeUnknown("no_reply", "the PBX sent interim replies (HTTP 1xx) without end, and no result")
-    return OutcomeUnknown("reply_lost", "the connection broke before the PBX's reply came")
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Turns a library's error at one PBX into ours, which says whether the phone may have rung."""
 
+    peer: Peer
+    is_tls: bool
+    is_pinned: bool
 
-def _links(error: BaseException) -> list[BaseException]:
-    """Return *error* and every error inside of it."""
-    chain: list[BaseException] = []
-    step: BaseException | None = error
-    while step is not None and step not in chain:
-        chain.append(step)
-        inner = getattr(step, "reason", None) or next(
-            (arg for arg in step.args if isinstance(arg, Exception)), None
-        )
-        step = inner if isinstance(inner, BaseException) else step.__cause__ or step.__context__
-    return chain
+    def translated(self, error: Exception, exchange: _Exchange, *, is_first: bool) -> AttemptFailed:
+        if not exchange.sent and time.monotonic() > exchange.begin_by:
+            return TooLate("too_late", "the connection stood too late to dial within the attempt's deadline")
+        if not exchange.sent:
+            return PbxDown("unreachable", f"the PBX could not be reached: {self._before(error)}")
+        if tls_problems.cause_of(error, in_handshake=False) is Cause.CLIENT_WANTED:
+            # With TLS 1.3 the alert follows our part of the handshake. The PBX asks before it handles a request.
+            return PbxDown("unreachable", f"the PBX could not be reached: {self._of_tls(error, stood=False)}")
+        if isinstance(error, requests.Timeout | TimeoutError) or time.monotonic() > exchange.deadline:
+            return OutcomeUnknown("no_reply", "the PBX did not answer within the read time-out")
+        if any(isinstance(link, OnlyInterim) for link in tls_problems.links(error)):
+            return OutcomeUnknown("no_reply", "the PBX sent interim replies (HTTP 1xx) without end, and no result")
+        hint = _MAYBE_TLS if is_first and not self.is_tls else ""
+        return OutcomeUnknown("reply_lost", f"the connection broke before the PBX's reply came{hint}")
 
+    def _before(self, error: Exception) -> str:
+        """Return what went wrong before anything was sent, by classes: the errors' texts may hold the URL."""
+        chain = list(tls_problems.links(error))
+        for kinds, words in (
+            ((NameResolutionError, socket.gaierror), "its name is not known"),
+            ((ConnectionRefusedError,), "connection refused"),
+            ((requests.ConnectTimeout, ConnectTimeoutError), "connect time-out"),
+        ):
+            if any(isinstance(link, kinds) for link in chain):
+                return words
+        stood = not any(isinstance(link, NewConnectionError) for link in chain)
+        return (self.is_tls and self._of_tls(error, stood=stood)) or "no connection"
 
-def _kind(error: BaseException) -> str:
-    """Name what went wrong from the classes in the chain; their texts may hold the URL."""
-    chain = _links(error)
-    for kinds, words in (
-        ((NameResolutionError, socket.gaierror), "its name is not known"),
-        ((ConnectionRefusedError,), "connection refused"),
-        ((requests.ConnectTimeout, ConnectTimeoutError), "connect time-out"),
-        (
-            (ssl.SSLCertVerificationError,),
-            "its TLS certificate is not trusted; give ca_file or tls_fingerprint",
-        ),
-        (
-            (requests.exceptions.SSLError, SSLError, ssl.SSLError),
-            "TLS failed; check ca_file or tls_fingerprint",
-        ),
-    ):
-        if any(isinstance(link, kinds) for link in chain):
-            return words
-    return "no connection"
+    def _of_tls(self, error: Exception, *, stood: bool) -> str:
+        chain = list(tls_problems.links(error))
+        # urllib3 compares the fingerprint itself, and has no class of its own for another one.
+        if self.is_pinned and isinstance(chain[-1], SSLError):
+            return tls_problems.sentence(Cause.FINGERPRINT, self.peer)
+        return tls_problems.tls_problem(error, self.peer, in_handshake=stood)

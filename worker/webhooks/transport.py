@@ -21,10 +21,13 @@ from urllib.parse import urlsplit
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from worker import tls_peers, tls_problems
 from worker.final_reply import FinalReply, OnlyInterim
+from worker.tls_peers import Peer
+from worker.tls_problems import Cause
 from worker.webhooks.addresses import NotResolved, Resolve, may_be_called, resolve
 from worker.webhooks.calls import Call
-from worker.webhooks.endpoints import Route, problem_of
+from worker.webhooks.endpoints import EndpointSettings, Route, problem_of
 
 CONNECT_S = 5.0
 # An endpoint has nothing to say but its status. So much of the rest is read, so that it sees its answer taken.
@@ -89,8 +92,10 @@ class Transport:
                 return self._exchange(call, place, route, deadline, cut)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if time.monotonic() >= deadline:
+                if isinstance(error, _TlsFailed):
+                    return NoReply(tls_problems.sentence(Cause.TIMED_OUT, _peer(route)))
                 return NoReply(f"it did not answer within {route.timeout_s:g} s")
-            return NoReply(_words(error))
+            return NoReply(_words(error, place, route))
 
     def _exchange(self, call: Call, place: _Place, route: Route, deadline: float, cut: "_Cut") -> Reply | NoReply:
         addresses = self._resolve(place.host, place.port, min(CONNECT_S, deadline - time.monotonic()))
@@ -174,11 +179,29 @@ def _connected(addresses: Sequence[str], place: _Place, route: Route, deadline: 
         plain.settimeout(max(0.01, deadline - time.monotonic()))
         if not place.is_tls:
             return plain
-        # Closes the plain one itself where it fails.
-        return _context(route.ca_file).wrap_socket(plain, server_hostname=place.host)
+        return _secured(plain, place, route)
     except BaseException:
         plain.close()
         raise
+
+
+class _TlsFailed(OSError):
+    """The handshake failed; the text is the sentence for the operator."""
+
+
+def _secured(plain: socket.socket, place: _Place, route: Route) -> socket.socket:
+    try:
+        # Closes the plain one itself where it fails.
+        return _context(route.ca_file).wrap_socket(plain, server_hostname=place.host)
+    except OSError as error:
+        problem = tls_problems.tls_problem(error, _peer(route), in_handshake=True)
+        raise _TlsFailed(problem or "no connection") from error
+
+
+def _peer(route: Route) -> Peer:
+    # The address of a source's CRM is a setting of its own in each kind of source.
+    address = "url" if isinstance(route, EndpointSettings) else "its address"
+    return tls_peers.endpoint(has_ca=route.ca_file is not None, address=address)
 
 
 def _take_the_rest(response: http.client.HTTPResponse, own: socket.socket, deadline: float) -> None:
@@ -214,22 +237,24 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _words(error: Exception) -> str:
-    """Say what went wrong by the error's class; its text may hold what was sent."""
+def _words(error: Exception, place: _Place, route: Route) -> str:
+    """Return what went wrong by the error's class; its text may hold what was sent."""
     for kinds, words in (
-        ((NotResolved,), str(error)),
-        (
-            (ssl.SSLCertVerificationError,),
-            "its TLS certificate does not prove its name; give ca_file if it is your own",
-        ),
-        ((ssl.SSLError,), "TLS failed"),
+        ((NotResolved, _TlsFailed), str(error)),
         ((ConnectionRefusedError,), "connection refused"),
         ((TimeoutError,), "connect time-out"),
-        ((FileNotFoundError, PermissionError), "its ca_file cannot be read"),
         ((OnlyInterim,), "it sent interim answers (HTTP 1xx) without end, and no final one"),
-        ((http.client.HTTPException, ConnectionError), "the connection broke before its answer was there"),
+        ((http.client.HTTPException, ConnectionError, ssl.SSLError), _broken(error, place, route)),
         ((ValueError, UnicodeError), "the call cannot be written as HTTP; look at the headers in the settings"),
     ):
         if isinstance(error, kinds):
             return words
     return "no connection"
+
+
+def _broken(error: Exception, place: _Place, route: Route) -> str:
+    broken = "the connection broke before its answer was there"
+    if not place.is_tls:
+        return f"{broken}; if its port speaks TLS, begin {_peer(route).address} with https://"
+    # With TLS 1.3 a server may ask for a client certificate after our part of the handshake.
+    return tls_problems.tls_problem(error, _peer(route), in_handshake=False) or broken

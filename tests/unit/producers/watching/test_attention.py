@@ -43,6 +43,11 @@ def test_nobody_is_bothered_where_all_is_well() -> None:
         (scene(busy(is_paused=True)), "hq is paused", "outdial resume hq"),
         (scene(busy(breaker=DOWN)), "hq: breaker open since 08:58:27: connection refused", "is the PBX up?"),
         (
+            scene(busy(breaker=replace(DOWN, reason="its TLS certificate is revoked; issue a new one"))),
+            "hq: breaker open since 08:58:27: its TLS certificate is revoked; issue a new one",
+            "",
+        ),
+        (
             scene(busy(breaker=replace(DOWN, seconds=600.0, reason="wrong password"), barred_by="login")),
             "hq: log-in barred since 08:58:27, for 10 min more: wrong password",
             "check username and password",
