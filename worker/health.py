@@ -53,6 +53,7 @@ def examine(settings: Settings, *, pbxs: bool = True) -> Iterator[Finding]:
     if not settings.pbx:
         yield Finding("bad", "settings", "no PBX", "add a [pbx.NAME] section")
     yield from secret_file_findings(settings.secret_files)
+    yield from source_findings(settings)
     hopper = Hopper.from_settings(settings)
     try:
         yield from _redis(hopper, settings)
@@ -164,6 +165,16 @@ def secret_file_findings(files: Iterable[Path]) -> Iterator[Finding]:
         yield Finding(
             "warning", "secrets", text, f"chmod 600 {file} (640 where the service reads it by its group)"
         )
+
+
+def source_findings(settings: Settings) -> Iterator[Finding]:
+    """Yield a warning for each CRM source whose hook takes GET."""
+    for name, block in settings.source.items():
+        # The block is as written: only the intake and `outdial crm` know what its kind makes of it.
+        methods = block.get("methods")
+        if isinstance(methods, list) and "GET" in methods:
+            text = "its hook takes GET, so a link scanner or a preview that opens the address makes the phone ring"
+            yield Finding("warning", f"source {name}", text, 'set methods = ["POST"] if the CRM can send POST')
 
 
 def webhook_findings(hopper: Hopper, settings: Settings) -> Iterator[Finding]:

@@ -75,7 +75,7 @@ def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
     app.add_middleware(Guard, admit=intake.admit, is_open=_is_open)
     app.add_middleware(Traces)
     app.add_middleware(Logbook)
-    app.add_middleware(Heads)
+    app.add_middleware(Heads, but_under=HOOKS)
     return app
 
 

@@ -16,6 +16,7 @@ _MEANINGS = {
     401: "There is no API key, or it is not known.",
     403: "The API key does not reach so far.",
     404: "There is no such thing (any more).",
+    405: "This method does nothing here.",
     408: "The request did not come in time.",
     409: "It cannot be done as things stand.",
     413: "The body is too long.",
@@ -38,6 +39,7 @@ def _header(description: str, **schema: Any) -> dict[str, Any]:
 _RETRY_AFTER = {"Retry-After": _header("Seconds to wait before the next try.", pattern="^[0-9]+$")}
 _OF_STATUS = {
     401: {"WWW-Authenticate": _header("`Bearer`.")},
+    405: {"Allow": _header("The methods that do something here.")},
     408: {"Connection": _header("`close`.")},
     429: _RETRY_AFTER,
     503: _RETRY_AFTER,

@@ -2,17 +2,21 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+from starlette.routing import Route, request_response
+from starlette.types import Receive, Scope, Send
 
 from producers import hooks
 from producers.api.bodies import read_body
 from producers.api.description import problems
 from producers.api.intake import Intake
+from producers.api.methods import is_fetched_ahead, listed
 from producers.api.problems import Problem, unavailable
-from producers.crm import Adapter, BadPayload, Delivery, NotAuthentic
+from producers.crm import Adapter, BadPayload, Delivery, NotAuthentic, SourceSettings
 from worker.jobs import JobState
 from worker.metrics import jobs_accepted
 
@@ -22,37 +26,51 @@ _ANSWER_WITHIN_S = 0.8
 _BODY_WITHIN_S = 5.0
 
 
+# What a source of unknown name is treated as, so that a 405 does not show which names there are.
+_DEFAULT_METHODS: tuple[str, ...] = SourceSettings.model_fields["methods"].default
+
+
 class HookRoutes:
     """
-    `POST /hooks/{source}` and `/hooks/{source}/{token}`, for senders that have no place but the URL for a secret.
+    `/hooks/{source}` and `/hooks/{source}/{token}`, for senders that have no place but the URL for a secret.
+
+    Every method comes here, because it depends on the source which of them bring deliveries.
 
     Args:
-        intake: What they share with the others.
+        intake: What the routes share with the others.
     """
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self.router = APIRouter(tags=["CRM hooks"])
-        answers = problems(400, 401, 404, 408, 413, 415, 503) | {
-            200: {"description": "What the CRM wants to hear."}
+        answers = problems(400, 401, 403, 404, 405, 408, 413, 415, 503) | {
+            200: {"description": "The answer that the CRM expects."}
         }
         one = f"{PATH}{{source}}"
-        take: dict[str, Any] = {"endpoint": self.post, "responses": answers, "response_class": Response}
-        for method in ("POST", "PUT", "GET"):
-            self.router.add_api_route(one, methods=[method], summary="Take what a CRM sends", **take)
-            path = f"{one}/{{token}}"
-            self.router.add_api_route(path, methods=[method], include_in_schema=False, **take)
+        described: dict[str, Any] = {"responses": answers, "response_class": Response}
+        self.router.add_api_route(one, self.take, methods=["POST"], summary="Take what a CRM sends", **described)
+        for path in (one, f"{one}/{{token}}"):
+            self.router.routes.append(Route(path, _EveryMethod(self, path), include_in_schema=False))
 
-    async def post(self, request: Request, source: str, token: str | None = None) -> Response:
+    async def take(self, request: Request, source: str) -> Response:
         """
-        Take one delivery of a CRM.
+        Take one delivery of a CRM; the settings of its source may name other methods than POST.
 
-        What it wishes for is kept before this answer; sent again it adds nothing. What a rule forbids is answered
-        like the rest, and becomes a job in state `refused`.
+        The jobs that it asks for are stored before this answer; the same delivery again adds none. A job that a
+        rule forbids is answered like the others, and is kept in state `refused`.
         """
+        return await self.answer(request, source, None)
+
+    async def answer(self, request: Request, source: str, token: str | None) -> Response:
+        """Answer one request of any method; its body is read only if it may be a delivery."""
         adapter = self._intake.sources.get(source)
         # The rest may be a secret, and so may what is in the place of a name.
         request.scope["shown_path"] = f"{PATH}{source if adapter else '...'}"
+        methods = adapter.settings.methods if adapter else _DEFAULT_METHODS
+        if request.method not in methods:
+            return _not_allowed(methods)
+        if request.method == "GET" and is_fetched_ahead(request.headers):
+            raise Problem(403, "a browser fetches this ahead of a person's click; that makes no job")
         if adapter is None:
             raise Problem(404, "there is no source of this name in the settings")
         body = await read_body(request, most=self._intake.settings.max_body_bytes, within_s=_BODY_WITHIN_S)
@@ -84,3 +102,32 @@ class HookRoutes:
         for name, value in request.headers.items():
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return Delivery(request.method, base + target, headers, body, token, time.time())
+
+
+class _EveryMethod:
+    """
+    An ASGI application for all methods, which Starlette's routes of functions cannot have.
+
+    Args:
+        routes: Answer the requests.
+        path: The template of the route, for the metrics.
+    """
+
+    def __init__(self, routes: HookRoutes, path: str) -> None:
+        self._app = request_response(self._answer)
+        self._routes = routes
+        self.path_format = path
+
+    async def _answer(self, request: Request) -> Response:
+        return await self._routes.answer(request, request.path_params["source"], request.path_params.get("token"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self
+        await self._app(scope, receive, send)
+
+
+def _not_allowed(methods: Sequence[str]) -> Response:
+    """Return a 405 that is the same for every source with these methods, and for names that are no source's."""
+    some = listed(methods)
+    detail = f"only {some} may bring a delivery here; no other method does anything"
+    return Problem(405, detail, headers={"Allow": some}).response(f"{PATH}...")

@@ -39,14 +39,14 @@ def crm_command(ctx: click.Context, *, config: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @with_dialer_for(Role.INTAKE)
 def list_command(dialer: Dialer, *, as_json: bool) -> None:
-    """List the sources in the settings: name, kind, and the address that the CRM is to send to."""
+    """List the sources in the settings: name, kind, methods, and the address that the CRM sends to."""
     made = adapters(dialer.settings.source, pbxs=dialer.settings.pbx)
     rows = [_described(dialer, one) for one in made.values()]
     if as_json:
         click.echo(json.dumps({"sources": rows, "kinds": kinds(), "presets": presets.names()}))
     else:
         for row in rows:
-            click.echo(f"{row['name']:<20}  {row['kind']:<16}  {row['url']}")
+            click.echo(f"{row['name']:<20}  {row['kind']:<16}  {','.join(row['methods']):<8}  {row['url']}")
         click.echo(
             f"Kinds: {', '.join(kinds())}. Presets of kind generic: {', '.join(presets.names())}.", err=True
         )
@@ -59,7 +59,7 @@ def list_command(dialer: Dialer, *, as_json: bool) -> None:
 @click.argument("source")
 @click.argument("file")
 @click.option("--header", "headers", type=HEADER, multiple=True, help="As the CRM sends it; repeatable.")
-@click.option("--method", default="POST", help="Of the request; POST if not said.")
+@click.option("--method", help="Method of the request; by default the first of the source's `methods`.")
 @click.option("--target", metavar="PATH", help="Path and query of the request, else /hooks/SOURCE.")
 @click.option("--check-auth", is_flag=True, help="Also check that it proves where it comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
@@ -70,7 +70,7 @@ def try_command(
     source: str,
     file: str,
     headers: tuple[tuple[str, str], ...],
-    method: str,
+    method: str | None,
     target: str | None,
     check_auth: bool,
     as_json: bool,
@@ -84,7 +84,11 @@ def try_command(
     adapter = _adapter_of(dialer, source)
     url = _public_url(dialer.settings.api) + (target or f"/hooks/{source}")
     named = {name.lower(): value for name, value in headers}
-    delivery = Delivery(method.upper(), url, named, _content(file), _token(url), time.time())
+    method = (method or adapter.settings.methods[0]).upper()
+    delivery = Delivery(method, url, named, _content(file), _token(url), time.time())
+    if method not in adapter.settings.methods:
+        some = " or ".join(adapter.settings.methods)
+        raise InputRefused([f"{source}: answers 405 to {method[:20]}; send {some}, or change its methods"])
     try:
         wishes = adapter.read(delivery) if check_auth else adapter.wishes(delivery)
         over = adapter.passed_over(delivery)
@@ -134,7 +138,8 @@ def _lines(job: dict[str, Any]) -> Iterator[str]:
 
 def _described(dialer: Dialer, adapter: Adapter) -> dict[str, Any]:
     url = f"{_public_url(dialer.settings.api)}/hooks/{adapter.name}"
-    return {"name": adapter.name, "kind": adapter.settings.kind, "url": url}
+    methods = sorted(adapter.settings.methods)
+    return {"name": adapter.name, "kind": adapter.settings.kind, "methods": methods, "url": url}
 
 
 def _adapter_of(dialer: Dialer, source: str) -> Adapter:

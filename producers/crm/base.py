@@ -3,13 +3,17 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from worker.errors import DialerError
 from worker.jobs import PBX_NAME, DialResult, JobState, Priority
 from worker.webhooks import Call
+
+Method = Literal["POST", "PUT", "PATCH", "GET"]
+# Methods that may bring a delivery. HEAD, OPTIONS and TRACE are for looking only; DELETE means another thing.
+METHODS: tuple[str, ...] = get_args(Method)
 
 
 class NotAuthentic(DialerError):
@@ -26,8 +30,8 @@ class SourceSettings(BaseModel):
 
     `extensions` maps the CRM's user ids to extensions, `extension` is for users it does not have; without either
     a wish is refused. `country` (two letters) is that of numbers written nationally; without it the PBX's own rule
-    says. A wish older than `expires_in_s` when its turn comes is not dialed. Secrets are named by `..._env` or
-    `..._file` and come resolved.
+    says. A wish older than `expires_in_s` when its turn comes is not dialed. Only requests of one of `methods` are
+    read as deliveries. Secrets are named by `..._env` or `..._file` and come resolved.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -41,6 +45,22 @@ class SourceSettings(BaseModel):
     extensions: dict[str, Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]] = Field(default_factory=dict)
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
     expires_in_s: Annotated[float, Field(gt=0, le=366 * 86400)] | None = None
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = ("POST",)
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _are_known(cls, methods: Any) -> Any:
+        unknown = [one for one in methods if one not in METHODS] if isinstance(methods, list | tuple) else []
+        if unknown:
+            what = f"{str(unknown[0])[:20]!r} is invalid"
+            raise ValueError(f"{what}; expected some of {', '.join(METHODS)}, in capitals")
+        return methods
+
+
+_GET_IS_RISKY = (
+    "methods: has GET, so a link scanner, a preview or a browser that opens the address makes the phone ring; "
+    "leave GET out if the CRM can send POST"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +182,8 @@ class Adapter(Protocol):
         return ()
 
     def warnings(self) -> Sequence[str]:
-        """Return one sentence for each setting that works and should be thought about, its name first."""
-        return ()
+        """Return one sentence for each setting that works and is risky, beginning with its name."""
+        return (_GET_IS_RISKY,) if "GET" in self.settings.methods else ()
 
     def answer(self, verdicts: Sequence[Verdict]) -> Answer:  # noqa: ARG002 - for those that tell more
         """Return what the CRM wants to hear when every wish has been stored, is there already, or was refused."""

@@ -29,6 +29,8 @@ MOST_WISHES = 500
 # With the source's name it must stay below what a job's key may have.
 LONGEST_DEDUPE = 120
 
+_OPEN_TO_ALL = "auth: is none, so anyone who reaches the address can have numbers dialed; give a token"
+
 Exprs = Annotated[tuple[Expr, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 Mark = Callable[[], str]
 
@@ -135,10 +137,9 @@ class Adapter(base.Adapter):
         ]
 
     def warnings(self) -> Sequence[str]:
-        """Say so where nothing proves who sends; see `base.Adapter.warnings`."""
-        if isinstance(self.settings.auth, NoProof):
-            return ["auth: is none, so whoever reaches the address can have numbers dialed; give a token"]
-        return ()
+        """Return a warning for a source that asks for no proof; see `base.Adapter.warnings`."""
+        others = super().warnings()
+        return (_OPEN_TO_ALL, *others) if isinstance(self.settings.auth, NoProof) else others
 
     def answer(self, verdicts: Sequence[Verdict]) -> Answer:
         """Return the answer that the settings say; see `base.Adapter.answer`."""

@@ -38,6 +38,8 @@ _RIGHT = {
     "api_url": "https://HOST",
     "media_type": "one such as text/plain",
 }
+# What would be right for settings that are lists.
+_RIGHT_LIST = {"methods": '["POST"]'}
 _OWN_FIELD = re.compile(r"([a-z_]+): ")
 
 # What a module of this package must hold to be a kind of source.
@@ -139,5 +141,7 @@ def _what(steps: list[str], problem: Any) -> str:
             if facts["min_length"] == 1
             else f"is too short; give at least {facts['min_length']}"
         )
+    if kind == "tuple_type" and steps and steps[-1] in _RIGHT_LIST:
+        return f"is not a list; give one, such as {_RIGHT_LIST[steps[-1]]}"
     said: str = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return _SAID.get(kind, said)

@@ -120,7 +120,7 @@ class Adapter(base.Adapter):
             (self.settings.token is None, "without_token: whoever knows the address can have numbers dialed"),
             (not self.settings.organizations, "any_organization: any organization with the address is let in"),
         )
-        return [sentence for is_missing, sentence in missing if is_missing]
+        return [*(sentence for is_missing, sentence in missing if is_missing), *super().warnings()]
 
     def answer(self, verdicts: Sequence[Verdict]) -> Answer:  # noqa: ARG002 - all were stored, or are there already
         """Return the acknowledgement, without which Salesforce repeats the whole message for a day."""

@@ -146,7 +146,7 @@ def test_an_intake_tells_of_itself_on_a_port_of_its_own(host: Host) -> None:
     requests_total = "outdial_http_requests_total"
     assert value(found, requests_total, route="/v1/dial-jobs", method="POST", status="202") == 2
     assert value(found, requests_total, route="/v1/dial-jobs/{job_id}", method="GET", status="200") == 1
-    assert value(found, requests_total, route="/hooks/{source}/{token}", status="404") == 1
+    assert value(found, requests_total, route="/hooks/{source}/{token}", status="405") == 1
     assert value(found, requests_total, route="none", status="404") >= 2
     assert value(found, "outdial_jobs_accepted_total", door="api") == 1
     assert value(found, "outdial_jobs_accepted_total", door="batch") == 1

@@ -424,6 +424,13 @@ def test_the_doctor_leaves_the_limits_that_the_workers_keep_to(config: str, stag
     assert stage.hopper.overview(["hq"]).pbxs[0].calls_per_second == 7.5
 
 
+def test_the_doctor_warns_of_a_hook_that_takes_get(config: str, stage: Stage) -> None:
+    sources = "[source.link]\nkind = 'generic'\nmethods = ['POST', 'GET']\n[source.crm]\nkind = 'generic'\n"
+    Path(config).write_text(Path(config).read_text() + sources)
+    found = [one for one in examine(Settings.load(config), pbxs=False) if one.subject.startswith("source")]
+    assert [(one.level, one.subject) for one in found] == [("warning", "source link")]
+
+
 def test_the_doctor_warns_of_secrets_that_every_user_may_read(config: str, stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "hq").write_text("s3cret")
     Path(config).write_text(Path(config).read_text().replace('password = "x"', 'password_file = "hq"'))

@@ -31,6 +31,7 @@ auth = { token = "made-up" }
 
 [source.open]
 kind = "generic"
+methods = ["POST", "GET"]
 auth = { kind = "none" }
 map = { outto = "phone" }
 when = "dial"
@@ -121,6 +122,17 @@ def test_sources_are_listed_with_what_to_think_about(folder: Path) -> None:
     listed = crm(folder, "list")
     assert "odoo" in listed.stdout
     assert "https://outdial.example/hooks/odoo" in listed.stdout
+    assert "GET,POST" in listed.stdout
     assert "source.open.auth: is none" in listed.stderr
+    assert "source.open.methods: has GET" in listed.stderr
     assert "made-up" not in listed.output
-    assert [row["name"] for row in json.loads(crm(folder, "list", "--json").stdout)["sources"]] == ["odoo", "open"]
+    rows = json.loads(crm(folder, "list", "--json").stdout)["sources"]
+    assert [(row["name"], row["methods"]) for row in rows] == [("odoo", ["POST"]), ("open", ["GET", "POST"])]
+
+
+def test_a_method_is_tried_as_the_intake_would_take_it(folder: Path) -> None:
+    as_link = ("try", "open", "-", "--method", "get", "--target", "/hooks/open?phone=2025550143&dial=1")
+    assert "A job would be refused" in crm(folder, *as_link, given="").stdout  # it has no extension
+    refused = crm(folder, "try", "odoo", "-", "--method", "GET", given=LEAD)
+    assert refused.exit_code == 2
+    assert "odoo: answers 405 to GET; send POST, or change its methods" in refused.stderr

@@ -1,10 +1,12 @@
 """What every adapter has without saying it, and what none can leave out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from producers.crm.base import Adapter, Delivery, NotAuthentic, SourceSettings, Wish
+from producers.crm.registry import adapter, kinds
 from worker.jobs import DialResult
 
 RESULT = DialResult.model_validate(
@@ -34,12 +36,12 @@ class Smallest(Adapter):
 
 
 def test_an_adapter_that_checks_and_reads_has_answers_for_all_else() -> None:
-    adapter = Smallest()
-    assert adapter.answer([]).status == 200
-    assert adapter.result_call(RESULT, seq=1) is None
-    assert (adapter.passed_over(DELIVERY), adapter.warnings()) == ((), ())
+    smallest = Smallest()
+    assert smallest.answer([]).status == 200
+    assert smallest.result_call(RESULT, seq=1) is None
+    assert (smallest.passed_over(DELIVERY), smallest.warnings()) == ((), ())
     with pytest.raises(NotAuthentic):
-        adapter.read(DELIVERY)
+        smallest.read(DELIVERY)
 
 
 @pytest.mark.parametrize("missing", ["check", "wishes"])
@@ -47,3 +49,17 @@ def test_an_adapter_that_forgot_to_check_or_read_cannot_be_made(missing: str) ->
     members = {name: member for name, member in vars(Smallest).items() if name in {"check", "wishes"} - {missing}}
     with pytest.raises(TypeError, match=missing):
         type("Forgetful", (Adapter,), members)()
+
+
+def test_every_kind_takes_post_alone_unless_its_settings_name_other_methods() -> None:
+    blocks: dict[str, dict[str, Any]] = {
+        "generic": {"auth": {"kind": "bearer", "token": "t"}, "map": {"outto": "phone"}},
+        "hubspot": {"client_secret": "s"},
+        "bitrix24": {"application_token": "t"},
+        "salesforce": {"token": "0123456789abcdef", "any_organization": True},
+    }
+    assert blocks.keys() == set(kinds())
+    for kind, block in blocks.items():
+        assert adapter("crm", {"kind": kind, **block}).settings.methods == ("POST",)
+        with_get = adapter("crm", {"kind": kind, "methods": ["POST", "GET"], **block})
+        assert [one for one in with_get.warnings() if one.startswith("methods: has GET, so a link scanner")], kind

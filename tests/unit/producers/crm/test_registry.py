@@ -69,6 +69,16 @@ def test_a_source_says_aloud_that_nobody_proves_anything(auth: Any) -> None:
         ({"country": "Belgium"}, "source.crm.country: is not right; give two capital letters, such as GB"),
         ({"priority": "high"}, "source.crm.priority: must be 'urgent', 'normal' or 'bulk'"),
         ({"expires_in_s": -1}, "source.crm.expires_in_s: must be greater than 0"),
+        (
+            {"methods": ["POST", "HEAD"]},
+            "source.crm.methods: 'HEAD' is invalid; expected some of POST, PUT, PATCH, GET, in capitals",
+        ),
+        (
+            {"methods": ["post"]},
+            "source.crm.methods: 'post' is invalid; expected some of POST, PUT, PATCH, GET, in capitals",
+        ),
+        ({"methods": []}, "source.crm.methods: is empty; give one"),
+        ({"methods": "GET"}, 'source.crm.methods: is not a list; give one, such as ["POST"]'),
         ({"dedupe": 5}, 'source.crm.dedupe: is not a list; give one, such as ["a", "b"]'),
         ({"map": "phone"}, 'source.crm.map: is not a table; give one, such as { name = "value" }'),
         ({"preset": "sugar"}, f"source.crm.preset: 'sugar' is none; choose one of {', '.join(presets.names())}"),
