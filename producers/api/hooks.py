@@ -78,10 +78,10 @@ class HookRoutes:
         try:
             async with asyncio.timeout(_ANSWER_WITHIN_S):
                 return await self._intake.ask(self._taken, adapter, delivery)
-        except NotAuthentic as error:
-            raise Problem(401, str(error)) from None
-        except BadPayload as error:
-            raise Problem(400, str(error)) from None
+        except (NotAuthentic, BadPayload) as error:
+            # A CRM shows its own people the status at most; the operator finds the reason in the log.
+            request.scope["refused_because"] = str(error)
+            raise Problem(401 if isinstance(error, NotAuthentic) else 400, str(error)) from None
         except TimeoutError:
             raise unavailable("Redis does not answer in time; send it again") from None
 

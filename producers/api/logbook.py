@@ -65,6 +65,8 @@ class Logbook:
             "ms": round(seconds * 1000, 1),
             "key": caller.admission.key.name if caller else "",
         }
+        if "refused_because" in scope:
+            said["why"] = scope["refused_because"]
         # What went well is told by jobs and metrics; a line for each would cost a tenth of the request.
         if status < _WENT_WRONG:
             log.debug("request", **said)

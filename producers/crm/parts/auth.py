@@ -1,7 +1,8 @@
 """
-Proofs that a delivery comes from its CRM: what the block `auth` of a source may say, a class for each kind.
+Proofs that a delivery comes from its CRM: what the block `auth` of a source may hold, a class for each kind.
 
-Every comparison takes the same time whatever was given, and no error says what was given or wanted.
+Every comparison takes the same time for every value. A refusal names what is missing or has another form than the
+settings expect, judged by what the sender itself sent. It never contains what was given or wanted.
 """
 
 import base64
@@ -16,7 +17,10 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from producers.crm.base import Delivery, NotAuthentic
+from producers.crm.parts.authorization import scheme_of, scheme_problem
 from producers.crm.parts.expressions import Expr, Scope
+from producers.crm.parts.signatures import Algorithm, Encoding, form_problem
+from producers.crm.parts.timestamps import Unit, time_problem
 from producers.crm.parts.values import text_of
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
@@ -57,23 +61,21 @@ class _Proof(BaseModel):
             NotAuthentic: If it does not.
             BadPayload: If the proof is in the body, and that cannot be read.
         """
-        if not self._is_right(delivery, body):
-            raise NotAuthentic(f"the delivery does not prove where it comes from: {self._what_is_missing()}")
+        if wrong := self._problem(delivery, body):
+            raise NotAuthentic(f"the delivery does not prove where it comes from: {wrong}")
 
-    def _is_right(self, delivery: Delivery, body: Body) -> bool:
-        raise NotImplementedError
-
-    def _what_is_missing(self) -> str:
+    def _problem(self, delivery: Delivery, body: Body) -> str | None:
+        """Return what is wrong with the proof, in a sentence that leads to its cause; None if it is right."""
         raise NotImplementedError
 
 
 class NoProof(_Proof):
-    """Nothing is asked for: whoever reaches the address can have numbers dialed."""
+    """No proof: anyone who reaches the address can have numbers dialed."""
 
     kind: Literal["none"]
 
-    def _is_right(self, delivery: Delivery, body: Body) -> bool:  # noqa: ARG002
-        return True
+    def _problem(self, delivery: Delivery, body: Body) -> str | None:  # noqa: ARG002
+        return None
 
 
 class BearerToken(_Proof):
@@ -82,11 +84,11 @@ class BearerToken(_Proof):
     kind: Literal["bearer"]
     token: Secret
 
-    def _is_right(self, delivery: Delivery, body: Body) -> bool:  # noqa: ARG002
-        return is_same(_credentials(delivery, "bearer"), self.token)
-
-    def _what_is_missing(self) -> str:
-        return "send the token as Authorization: Bearer TOKEN"
+    def _problem(self, delivery: Delivery, body: Body) -> str | None:  # noqa: ARG002
+        given = _authorization(delivery)
+        if is_same(_credentials(given, "Bearer"), self.token):
+            return None
+        return scheme_problem(given, "Bearer") or _wrong("the token after Bearer", "token")
 
 
 class HeaderToken(_Proof):
@@ -96,11 +98,15 @@ class HeaderToken(_Proof):
     header: HeaderName = "x-outdial-token"
     token: Secret
 
-    def _is_right(self, delivery: Delivery, body: Body) -> bool:  # noqa: ARG002
-        return is_same(delivery.headers.get(self.header.lower()), self.token)
-
-    def _what_is_missing(self) -> str:
-        return f"send the token in the header {self.header}"
+    def _problem(self, delivery: Delivery, body: Body) -> str | None:  # noqa: ARG002
+        given = delivery.headers.get(self.header.lower(), "")
+        if is_same(given, self.token):
+            return None
+        if not given:
+            return f"the header {self.header} is missing or empty; send the token in it"
+        if scheme := scheme_of(given):
+            return f"{self.header} begins with {scheme}; the whole value is compared, so let `token` begin so too"
+        return _wrong(f"the token in the header {self.header}", "token")
 
 
 class Basic(_Proof):
@@ -110,16 +116,20 @@ class Basic(_Proof):
     username: Annotated[str, Field(pattern=r"^[^:]+$")]
     password: Secret
 
-    def _is_right(self, delivery: Delivery, body: Body) -> bool:  # noqa: ARG002
+    def _problem(self, delivery: Delivery, body: Body) -> str | None:  # noqa: ARG002
         wanted = f"{self.username}:{self.password.get_secret_value()}"
+        authorization = _authorization(delivery)
         try:
-            given = base64.b64decode(_credentials(delivery, "basic") or "", validate=True)
+            given = base64.b64decode(_credentials(authorization, "Basic") or "", validate=True)
         except (binascii.Error, ValueError):
-            return False
-        return hmac.compare_digest(given, wanted.encode())
-
-    def _what_is_missing(self) -> str:
-        return "send user name and password by HTTP Basic"
+            given = b""
+        if hmac.compare_digest(given, wanted.encode()):
+            return None
+        if wrong := scheme_problem(authorization, "Basic"):
+            return wrong
+        if b":" not in given:
+            return "what follows Basic is not USERNAME:PASSWORD in base64; send it as HTTP Basic writes it"
+        return _wrong("the user name or the password", "username and password")
 
 
 class UrlToken(_Proof):
@@ -135,9 +145,16 @@ class UrlToken(_Proof):
             check_path_token(self.token)
         return self
 
-    def _is_right(self, delivery: Delivery, body: Body) -> bool:  # noqa: ARG002
-        same = [is_same(given, self.token) for given in self._given(delivery)]
-        return any(same)
+    def _problem(self, delivery: Delivery, body: Body) -> str | None:  # noqa: ARG002
+        given = self._given(delivery)
+        same = [is_same(one, self.token) for one in given]
+        if any(same):
+            return None
+        if any(given):
+            return _wrong("the token in the URL", "token")
+        if self.parameter is None:
+            return "the URL ends after the source's name; add /TOKEN to it"
+        return f"the URL has no parameter {self.parameter}, or an empty one; add ?{self.parameter}=TOKEN to it"
 
     def _given(self, delivery: Delivery) -> list[str | None]:
         if self.parameter is None:
@@ -150,9 +167,6 @@ class UrlToken(_Proof):
             return []
         return [reading.get(self.parameter, [None])[0] for reading in readings]
 
-    def _what_is_missing(self) -> str:
-        return f"add ?{self.parameter}=TOKEN to its URL" if self.parameter else "add /TOKEN to its URL"
-
 
 class BodyToken(_Proof):
     """The token in the body, where the expression `field` finds it."""
@@ -161,12 +175,14 @@ class BodyToken(_Proof):
     token: Secret
     field: Expr
 
-    def _is_right(self, delivery: Delivery, body: Body) -> bool:
+    def _problem(self, delivery: Delivery, body: Body) -> str | None:
         content = body()
-        return is_same(text_of(self.field.of(content, Scope(content, delivery))), self.token)
-
-    def _what_is_missing(self) -> str:
-        return f"send the token in the body as {self.field.text}"
+        given = text_of(self.field.of(content, Scope(content, delivery)))
+        if is_same(given, self.token):
+            return None
+        if given is None:
+            return f"the body has no token where `field` looks for it; send it as {self.field.text}"
+        return _wrong(f"the token in the body ({self.field.text})", "token")
 
 
 class Hmac(_Proof):
@@ -176,18 +192,21 @@ class Hmac(_Proof):
     `signed` is what it is made over: a text with `{method}`, `{url}` (the public one, as received), `{body}`,
     `{timestamp}` and `{header:NAME}`. `header` holds `prefix` and the signature, or several with blanks between;
     hex in capitals is the same. A delivery whose `timestamp_header` is more than `tolerance_s` off is refused.
+
+    The signature is checked before the time: a sender that signs well and has a wrong clock should not have to
+    look for another secret.
     """
 
     kind: Literal["hmac"]
     secret: Secret
     key_encoding: Literal["text", "base64", "hex"] = "text"
     header: HeaderName
-    algorithm: Literal["sha256", "sha1", "sha512"] = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
+    algorithm: Algorithm = "sha256"
+    encoding: Encoding = "hex"
     prefix: Annotated[str, Field(pattern=r"^\S*$")] = ""
     signed: str = "{body}"
     timestamp_header: HeaderName | None = None
-    timestamp_unit: Literal["s", "ms"] = "s"
+    timestamp_unit: Unit = "s"
     tolerance_s: Annotated[float, Field(gt=0, le=86400)] = 300
 
     @model_validator(mode="after")
@@ -206,24 +225,48 @@ class Hmac(_Proof):
             raise ValueError(f"secret: is not {self.key_encoding}; see key_encoding") from None
         return self
 
-    def _is_right(self, delivery: Delivery, body: Body) -> bool:  # noqa: ARG002
-        if self.timestamp_header is not None and not self._is_recent(delivery):
-            return False
+    def _problem(self, delivery: Delivery, body: Body) -> str | None:  # noqa: ARG002
         wanted, given = self._signature(delivery), delivery.headers.get(self.header.lower(), "").split()[:10]
         # All of them are compared: how many there are is no secret.
         same = [is_same(self._without_prefix(one), wanted) for one in given]
-        return any(same)
+        time = self._time_problem(delivery)
+        if any(same):
+            return time
+        wrong = self._form_problem(given) or self._missing_part(delivery) or self._wrong_signature()
+        return f"{wrong}; also, {time}" if time and delivery.headers.get(self._timestamp_name) else wrong
 
     def _without_prefix(self, given: str) -> str:
         signature = given.removeprefix(self.prefix) if given.startswith(self.prefix) else ""
         return signature.lower() if self.encoding == "hex" else signature
 
-    def _is_recent(self, delivery: Delivery) -> bool:
-        try:
-            moment = float(self._timestamp(delivery)) / (1000 if self.timestamp_unit == "ms" else 1)
-        except ValueError:
-            return False
-        return abs(delivery.received_at - moment) <= self.tolerance_s  # false for NaN
+    def _time_problem(self, delivery: Delivery) -> str | None:
+        if self.timestamp_header is None:
+            return None
+        return time_problem(
+            self._timestamp(delivery),
+            header=self.timestamp_header,
+            unit=self.timestamp_unit,
+            now=delivery.received_at,
+            tolerance_s=self.tolerance_s,
+        )
+
+    def _form_problem(self, given: list[str]) -> str | None:
+        return form_problem(
+            given, header=self.header, prefix=self.prefix, algorithm=self.algorithm, encoding=self.encoding
+        )
+
+    def _missing_part(self, delivery: Delivery) -> str | None:
+        """Return a sentence about the first header that is signed and did not come."""
+        for name in _PLACEHOLDER.findall(self.signed):
+            header = self.timestamp_header if name == "timestamp" else name.partition(_OTHER_HEADER)[2]
+            if header and not delivery.headers.get(header.lower()):
+                return f"the header {header} is missing, which is part of what is signed"
+        return None
+
+    def _wrong_signature(self) -> str:
+        settings = ["secret", "key_encoding", "signed"]
+        settings += ["api.public_url"] if "{url}" in self.signed else []
+        return f"the signature in {self.header} is wrong; compare {', '.join(settings)} with what the CRM signs"
 
     def _signature(self, delivery: Delivery) -> str:
         digest = hmac.new(self._key(), self._message(delivery), getattr(hashlib, self.algorithm)).digest()
@@ -243,8 +286,12 @@ class Hmac(_Proof):
             return _bytes(delivery.headers.get(name.removeprefix(_OTHER_HEADER).lower(), ""))
         return _bytes({"method": delivery.method, "url": delivery.url}.get(name, self._timestamp(delivery)))
 
+    @property
+    def _timestamp_name(self) -> str:
+        return (self.timestamp_header or "").lower()
+
     def _timestamp(self, delivery: Delivery) -> str:
-        return delivery.headers.get(self.timestamp_header.lower(), "") if self.timestamp_header else ""
+        return delivery.headers.get(self._timestamp_name, "")
 
     def _key(self) -> bytes:
         secret = self.secret.get_secret_value()
@@ -252,18 +299,23 @@ class Hmac(_Proof):
             return base64.b64decode(secret, validate=True)
         return bytes.fromhex(secret) if self.key_encoding == "hex" else secret.encode()
 
-    def _what_is_missing(self) -> str:
-        return f"sign it with the shared secret, in the header {self.header}"
-
 
 Proof = Annotated[
     NoProof | BearerToken | HeaderToken | Basic | UrlToken | BodyToken | Hmac, Field(discriminator="kind")
 ]
 
 
-def _credentials(delivery: Delivery, scheme: str) -> str | None:
-    given, _, rest = delivery.headers.get("authorization", "").partition(" ")
-    return rest.strip() if given.lower() == scheme else None
+def _authorization(delivery: Delivery) -> str:
+    return delivery.headers.get("authorization", "")
+
+
+def _credentials(authorization: str, scheme: str) -> str | None:
+    given, _, rest = authorization.partition(" ")
+    return rest.strip() if given.lower() == scheme.lower() else None
+
+
+def _wrong(what: str, settings: str) -> str:
+    return f"{what} is wrong; compare it with {settings} in the source's settings"
 
 
 def _bytes(text: str) -> bytes:
