@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
@@ -16,9 +17,11 @@ from producers.api.description import problems
 from producers.api.intake import Intake
 from producers.api.methods import is_fetched_ahead, listed
 from producers.api.problems import Problem, unavailable
-from producers.crm import Adapter, BadPayload, Delivery, NotAuthentic, SourceSettings
+from producers.crm import Adapter, Answer, BadPayload, Delivery, NotAuthentic, SourceSettings
 from worker.jobs import JobState
 from worker.metrics import jobs_accepted
+
+log = structlog.get_logger()
 
 PATH = "/hooks/"
 # Odoo gives up after one second; what is stored later all the same comes again under the same key.
@@ -67,8 +70,8 @@ class HookRoutes:
         # The rest may be a secret, and so may what is in the place of a name.
         request.scope["shown_path"] = f"{PATH}{source if adapter else '...'}"
         methods = adapter.settings.methods if adapter else _DEFAULT_METHODS
-        if request.method not in methods:
-            return _not_allowed(methods)
+        if request.method not in methods and not (adapter and request.method in adapter.handshake_methods):
+            return self._not_allowed(request, adapter, token)
         if request.method == "GET" and is_fetched_ahead(request.headers):
             raise Problem(403, "a browser fetches this ahead of a person's click; that makes no job")
         if adapter is None:
@@ -86,11 +89,20 @@ class HookRoutes:
             raise unavailable("Redis does not answer in time; send it again") from None
 
     def _taken(self, adapter: Adapter, delivery: Delivery) -> Response:
+        if (handshake := adapter.handshake(delivery)) is not None:
+            log.info("handshake_answered", source=adapter.name)
+            return _response(handshake)
+        if delivery.method not in adapter.settings.methods:
+            return _refusal(adapter.settings.methods)
         wishes = adapter.read(delivery)
         verdicts = hooks.take(self._intake.dialer, adapter, wishes)
         jobs_accepted("hook", sum(one.is_new and one.state is not JobState.REFUSED for one in verdicts))
-        answer = adapter.answer(verdicts)
-        return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
+        return _response(adapter.answer(verdicts))
+
+    def _not_allowed(self, request: Request, adapter: Adapter | None, token: str | None) -> Response:
+        if adapter is not None and (hint := adapter.handshake_hint(self._delivery(request, b"", token))):
+            request.scope["refused_because"] = hint
+        return _refusal(adapter.settings.methods if adapter else _DEFAULT_METHODS)
 
     def _delivery(self, request: Request, body: bytes, token: str | None) -> Delivery:
         # As it came, not as it was decoded: what is signed is the text on the wire.
@@ -126,7 +138,11 @@ class _EveryMethod:
         await self._app(scope, receive, send)
 
 
-def _not_allowed(methods: Sequence[str]) -> Response:
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)
+
+
+def _refusal(methods: Sequence[str]) -> Response:
     """Return a 405 that is the same for every source with these methods, and for names that are no source's."""
     some = listed(methods)
     detail = f"only {some} may bring a delivery here; no other method does anything"

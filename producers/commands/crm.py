@@ -13,7 +13,7 @@ import click
 from producers.commands import config_option
 from producers.commands.door import with_dialer_for
 from producers.commands.values import HEADER
-from producers.crm import Adapter, BadPayload, Delivery, NotAuthentic, presets
+from producers.crm import Adapter, Answer, BadPayload, Delivery, NotAuthentic, presets
 from producers.crm.parts.bodies import MAX_BYTES
 from producers.crm.registry import adapter, adapters, kinds
 from producers.enqueue import Dialer
@@ -46,7 +46,10 @@ def list_command(dialer: Dialer, *, as_json: bool) -> None:
         click.echo(json.dumps({"sources": rows, "kinds": kinds(), "presets": presets.names()}))
     else:
         for row in rows:
-            click.echo(f"{row['name']:<20}  {row['kind']:<16}  {','.join(row['methods']):<8}  {row['url']}")
+            methods = ",".join(row["methods"])
+            shakes = ",".join(row["handshake_methods"])
+            line = f"{row['name']:<20}  {row['kind']:<16}  {methods:<8}  {row['url']}"
+            click.echo(f"{line}  (handshake: {shakes})" if shakes else line)
         click.echo(
             f"Kinds: {', '.join(kinds())}. Presets of kind generic: {', '.join(presets.names())}.", err=True
         )
@@ -86,10 +89,12 @@ def try_command(
     named = {name.lower(): value for name, value in headers}
     method = (method or adapter.settings.methods[0]).upper()
     delivery = Delivery(method, url, named, _content(file), _token(url), time.time())
-    if method not in adapter.settings.methods:
-        some = " or ".join(adapter.settings.methods)
-        raise InputRefused([f"{source}: answers 405 to {method[:20]}; send {some}, or change its methods"])
     try:
+        if (handshake := adapter.handshake(delivery, checked=check_auth)) is not None:
+            _show_handshake(handshake, as_json=as_json)
+            return
+        if method not in adapter.settings.methods:
+            raise InputRefused([f"{source}: {_not_allowed(adapter, delivery)}"])
         wishes = adapter.read(delivery) if check_auth else adapter.wishes(delivery)
         over = adapter.passed_over(delivery)
     except (BadPayload, NotAuthentic) as wrong:
@@ -98,6 +103,28 @@ def try_command(
     _show(planned, over, as_json=as_json)
     if any(isinstance(one.order.job, RefusedJob) for one in planned):
         sys.exit(2)
+
+
+def _not_allowed(adapter: Adapter, delivery: Delivery) -> str:
+    some = " or ".join(adapter.settings.methods)
+    refusal = f"answers 405 to {delivery.method[:20]}; send {some}, or change its methods"
+    hint = adapter.handshake_hint(delivery)
+    return f"{refusal}; {hint}" if hint else refusal
+
+
+def _show_handshake(answer: Answer, *, as_json: bool) -> None:
+    shown = {
+        "status": answer.status,
+        "media_type": answer.media_type,
+        "headers": dict(answer.headers),
+        "body": answer.body.decode(),
+    }
+    if as_json:
+        click.echo(json.dumps({"handshake": shown, "jobs": [], "passed_over": []}, ensure_ascii=False))
+        return
+    click.echo("It is a handshake: no job would be made, and this would be answered:")
+    for line in fields_of(shown):
+        click.echo(f"  {line}")
 
 
 def _show(planned: Sequence[Planned], over: Sequence[str], *, as_json: bool) -> None:
@@ -139,7 +166,14 @@ def _lines(job: dict[str, Any]) -> Iterator[str]:
 def _described(dialer: Dialer, adapter: Adapter) -> dict[str, Any]:
     url = f"{_public_url(dialer.settings.api)}/hooks/{adapter.name}"
     methods = sorted(adapter.settings.methods)
-    return {"name": adapter.name, "kind": adapter.settings.kind, "methods": methods, "url": url}
+    handshake = sorted(adapter.handshake_methods)
+    return {
+        "name": adapter.name,
+        "kind": adapter.settings.kind,
+        "methods": methods,
+        "handshake_methods": handshake,
+        "url": url,
+    }
 
 
 def _adapter_of(dialer: Dialer, source: str) -> Adapter:

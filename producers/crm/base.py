@@ -1,7 +1,7 @@
 """The shape of every CRM adapter: what goes in, what comes out, and what may be wrong."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, get_args
 
@@ -176,6 +176,29 @@ class Adapter(Protocol):
         """
         self.check(delivery)
         return self.wishes(delivery)
+
+    @property
+    def handshake_methods(self) -> Collection[str]:
+        """The methods by which a CRM may ask for a handshake, beside those of deliveries."""
+        return ()
+
+    def handshake(self, delivery: Delivery, *, checked: bool = True) -> Answer | None:  # noqa: ARG002 - most need none
+        """
+        Return the answer to a handshake, which makes no job; None for every other request.
+
+        Args:
+            delivery: As it came.
+            checked: Whether it must prove where it comes from.
+
+        Raises:
+            NotAuthentic: If it does not prove where it comes from.
+            BadPayload: If it asks for an answer that cannot be given.
+        """
+        return None
+
+    def handshake_hint(self, delivery: Delivery) -> str | None:  # noqa: ARG002 - for those that can have one
+        """Return what to set where a delivery seems to be a handshake that the settings do not answer."""
+        return None
 
     def passed_over(self, delivery: Delivery) -> Sequence[str]:  # noqa: ARG002 - for those that can tell
         """Return one sentence for each thing in a readable delivery that is no wish, saying why; for people."""

@@ -9,17 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from producers.crm import base, presets
-from producers.crm.base import Answer, BadPayload, Delivery, Verdict, Wish
+from producers.crm.base import Answer, BadPayload, Delivery, NotAuthentic, Verdict, Wish
 from producers.crm.parts.answering import AnswerSettings
-from producers.crm.parts.auth import NoProof, Proof
+from producers.crm.parts.auth import NoProof, Proof, with_kind
 from producers.crm.parts.bodies import Format, body_of
 from producers.crm.parts.calling_back import ResultSettings
 from producers.crm.parts.expressions import Expr, Scope, is_true
+from producers.crm.parts.handshakes import Handshake, Request, looks_like
 from producers.crm.parts.values import country_of, numbers_of, text_of
 from worker.jobs import DialResult
 from worker.webhooks import Call
@@ -70,6 +71,7 @@ class Settings(base.SourceSettings):
     preset: str | None = None
     format: Format | None = None
     auth: Proof
+    handshake: Handshake | None = None
     split: Expr | None = None
     when: Expr | None = None
     unless: Exprs = ()
@@ -91,10 +93,14 @@ class Settings(base.SourceSettings):
 
     @field_validator("auth", mode="before")
     @classmethod
-    def _says_its_kind(cls, auth: Any) -> Any:
-        if isinstance(auth, dict) and "kind" not in auth:
-            raise ValueError("has no kind; give one, such as bearer, with its token_env")
-        return auth
+    def _has_a_kind(cls, auth: Any) -> Any:
+        return with_kind(auth)
+
+    @model_validator(mode="after")
+    def _tells_handshakes_from_deliveries(self) -> Self:
+        if self.handshake is not None:
+            self.handshake.check_beside(self.methods, self.auth)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +127,52 @@ class Adapter(base.Adapter):
 
     def check(self, delivery: Delivery) -> None:
         """Return if a delivery proves where it comes from; see `base.Adapter.check`."""
-        self.settings.auth.check(delivery, lambda: body_of(delivery, self.settings.format))
+        self.settings.auth.check(delivery, self._reader(delivery))
 
     def wishes(self, delivery: Delivery) -> Sequence[Wish]:
         """Return one wish for each element that the settings do not pass over; see `base.Adapter.wishes`."""
-        return [seen for seen in self._seen(delivery) if isinstance(seen, Wish)]
+        try:
+            wishes = [seen for seen in self._seen(delivery) if isinstance(seen, Wish)]
+        except BadPayload as unreadable:
+            raise BadPayload(self.handshake_hint(delivery) or str(unreadable)) from None
+        # A challenge is no call that could be refused: the CRM waits for its echo, and would wait in vain.
+        if not any(wish.outto for wish in wishes) and (hint := self.handshake_hint(delivery)):
+            raise BadPayload(hint)
+        return wishes
+
+    @property
+    def handshake_methods(self) -> Sequence[str]:
+        """The methods of the handshake in the settings; see `base.Adapter.handshake_methods`."""
+        return self.settings.handshake.methods if self.settings.handshake else ()
+
+    def handshake(self, delivery: Delivery, *, checked: bool = True) -> Answer | None:
+        """Return the answer to the handshake in the settings; see `base.Adapter.handshake`."""
+        handshake = self.settings.handshake
+        if handshake is None or delivery.method not in handshake.methods:
+            return None  # before the body is read, which a delivery does once more
+        request = Request.of(delivery, self._reader(delivery))
+        if not handshake.is_asked_by(request):
+            return None
+        if checked:
+            self._check_handshake(handshake.auth, delivery)
+        return handshake.answer(request)
+
+    def _check_handshake(self, own: Proof | None, delivery: Delivery) -> None:
+        try:
+            (own or self.settings.auth).check(delivery, self._reader(delivery))
+        except NotAuthentic as refused:
+            other = "; some CRMs prove nothing at a handshake: see handshake.auth"
+            raise NotAuthentic(f"{refused}{'' if own else other}") from None
+
+    def handshake_hint(self, delivery: Delivery) -> str | None:
+        """Return what to set where a delivery seems to be a handshake; see `base.Adapter.handshake_hint`."""
+        name = looks_like(Request.of(delivery, self._reader(delivery)))
+        if name is None:
+            return None
+        other = self.settings.handshake is not None
+        answers = "answers handshakes of another kind" if other else "has no handshake"
+        add = f'{"see" if other else "add"} [source.{self.name}.handshake], like = "{name}"'
+        return f"the CRM sent a challenge and waits for its echo, but this source {answers}; {add} (docs/crm.md)"
 
     def passed_over(self, delivery: Delivery) -> Sequence[str]:
         """Return one sentence for each element that is passed over; see `base.Adapter.passed_over`."""
@@ -148,6 +195,9 @@ class Adapter(base.Adapter):
     def result_call(self, result: DialResult, *, seq: int) -> Call | None:
         """Return the call that the block `result` says; None without one. See `base.Adapter.result_call`."""
         return self.settings.result.call(result, seq=seq) if self.settings.result else None
+
+    def _reader(self, delivery: Delivery) -> Callable[[], Any]:
+        return lambda: body_of(delivery, self.settings.format)
 
     def _seen(self, delivery: Delivery) -> list[Wish | _PassedOver]:
         body = body_of(delivery, self.settings.format)

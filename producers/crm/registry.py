@@ -40,7 +40,7 @@ _RIGHT = {
 }
 # What would be right for settings that are lists.
 _RIGHT_LIST = {"methods": '["POST"]'}
-_OWN_FIELD = re.compile(r"([a-z_]+): ")
+_OWN_FIELD = re.compile(r"([a-z_.]+): ")
 
 # What a module of this package must hold to be a kind of source.
 _HELD = ("Settings", "Adapter")
@@ -117,8 +117,8 @@ def _is_kind(name: str) -> bool:
 
 def _sentence(name: str, problem: Any) -> str:
     steps = [str(step) for step in problem["loc"] if step != "[key]"]
-    if steps[:1] == ["auth"] and len(steps) > 1:
-        del steps[1]  # pydantic puts its kind there, which is no setting above this one
+    if "auth" in steps[:-1]:
+        del steps[steps.index("auth") + 1]  # pydantic puts its kind there, which is no setting above this one
     if problem["type"] == "union_tag_invalid":
         steps.append("kind")
     what = _what(steps, problem)

@@ -35,6 +35,11 @@ methods = ["POST", "GET"]
 auth = { kind = "none" }
 map = { outto = "phone" }
 when = "dial"
+
+[source.monday]
+kind = "generic"
+preset = "monday"
+auth = { token = "made-up" }
 """
 LEAD = '{"_id": 9, "_model": "crm.lead", "phone": "2025550143", "user_id": 2, "write_date": "2026-11-23 09:51:02"}'
 
@@ -102,7 +107,7 @@ def test_the_proof_is_checked_if_wanted(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "given", "sentence"),
     [
-        (("try", "nope", "-"), "", "choose one of odoo, open"),
+        (("try", "nope", "-"), "", "choose one of odoo, open, monday"),
         (("try", "odoo", "nowhere.json"), "", "nowhere.json: No such file"),
         (("try", "odoo", "-"), '{"a": 1, "a": 2}', "odoo: body: has a name twice"),
         (("try", "odoo", "-", "--header", "made up"), "", "expected 'Name: value'"),
@@ -127,7 +132,13 @@ def test_sources_are_listed_with_what_to_think_about(folder: Path) -> None:
     assert "source.open.methods: has GET" in listed.stderr
     assert "made-up" not in listed.output
     rows = json.loads(crm(folder, "list", "--json").stdout)["sources"]
-    assert [(row["name"], row["methods"]) for row in rows] == [("odoo", ["POST"]), ("open", ["GET", "POST"])]
+    assert [(row["name"], row["methods"]) for row in rows] == [
+        ("odoo", ["POST"]),
+        ("open", ["GET", "POST"]),
+        ("monday", ["POST"]),
+    ]
+    assert rows[2]["handshake_methods"] == ["POST"]
+    assert "(handshake: POST)" in listed.stdout
 
 
 def test_a_method_is_tried_as_the_intake_would_take_it(folder: Path) -> None:
@@ -136,3 +147,27 @@ def test_a_method_is_tried_as_the_intake_would_take_it(folder: Path) -> None:
     refused = crm(folder, "try", "odoo", "-", "--method", "GET", given=LEAD)
     assert refused.exit_code == 2
     assert "odoo: answers 405 to GET; send POST, or change its methods" in refused.stderr
+
+
+def test_a_handshake_is_shown_with_its_answer(folder: Path) -> None:
+    challenge = '{"challenge": "abc"}'
+    shown = crm(folder, "try", "monday", "-", given=challenge)
+    assert shown.exit_code == 0
+    assert "It is a handshake: no job would be made" in shown.stdout
+    assert 'body         {"challenge": "abc"}' in shown.stdout
+    plain = json.loads(crm(folder, "try", "monday", "-", "--json", given=challenge).stdout)
+    assert (plain["handshake"]["status"], plain["handshake"]["body"], plain["jobs"]) == (200, challenge, [])
+    right = ("try", "monday", "-", "--check-auth", "--target", "/hooks/monday/made-up")
+    assert crm(folder, *right, given=challenge).exit_code == 0
+    assert "the token in the URL is wrong" in crm(folder, *right[:-1], "/hooks/monday/x", given=challenge).stderr
+
+
+def test_a_challenge_without_a_handshake_in_the_settings_is_explained(folder: Path) -> None:
+    refused = crm(folder, "try", "odoo", "-", given='{"challenge": "abc"}')
+    assert refused.exit_code == 2
+    assert 'this source has no handshake; add [source.odoo.handshake], like = "challenge"' in refused.stderr
+    by_get = ("try", "odoo", "-", "--method", "GET", "--target", "/hooks/odoo?hub.mode=subscribe&hub.challenge=1")
+    assert (
+        "answers 405 to GET; send POST, or change its methods; the CRM sent"
+        in crm(folder, *by_get, given="").stderr
+    )

@@ -305,6 +305,18 @@ Proof = Annotated[
 ]
 
 
+def with_kind(auth: Any) -> Any:
+    """
+    Return the block of a proof if it has a kind, or is no block at all.
+
+    Raises:
+        ValueError: With an example, which the message of pydantic lacks.
+    """
+    if isinstance(auth, dict) and "kind" not in auth:
+        raise ValueError("has no kind; give one, such as bearer, with its token_env")
+    return auth
+
+
 def _authorization(delivery: Delivery) -> str:
     return delivery.headers.get("authorization", "")
 

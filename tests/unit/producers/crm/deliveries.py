@@ -16,6 +16,11 @@ def fixtures() -> list[Path]:
     return sorted(FIXTURES.glob("*/*.http"))
 
 
+def handshakes() -> list[Path]:
+    """All handshakes."""
+    return sorted(FIXTURES.glob("*/*.handshake"))
+
+
 def adapter_of(fixture: Path) -> Adapter:
     """The adapter of the source a fixture is for."""
     block = tomllib.loads((fixture.parent / "source.toml").read_text())

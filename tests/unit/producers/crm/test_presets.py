@@ -20,6 +20,9 @@ AUTH: dict[str, dict[str, str]] = {
     "freshsales": {"token": "t"},
     "salesforce-flow": {"token": "t"},
     "dataverse": {"token": "t"},
+    "monday": {"token": "t"},
+    "intercom": {"secret": "s"},
+    "less-annoying-crm": {"token": "t"},
 }
 
 
@@ -62,6 +65,10 @@ def test_every_preset_is_tested() -> None:
         ("pipedrive/lead-change", "", "77", "b1c7b5a0-5f0f-4b57-8d5b-0d9f0c9d3c21"),
         ("dataverse/two-images", "202-555-0144", DV_USER, "4af10637-4ea2-e711-8122-000d3aa2332b"),
         ("dataverse/phone-call", "(202) 555-0187", DV_USER, "4af10637-4ea2-e711-8122-000d3aa2332c"),
+        ("monday/phone-changed", "12025550143", "9603417", "b5ed2e17c530f43668de130142445cba"),
+        ("monday/item-created", "+442079460018", "9603417", "5c28578c66653a87b00a80aa4f7a6ce3"),
+        ("intercom/tagged", "+12025550143", "4021", "notif_1"),
+        ("intercom/lead-created", "+442079460018", "4021", "notif_2"),
         ("kommo/contact", "+1 202 555 0143", "504", "3202:1795427462"),
         ("hubspot-workflow/contact", "202-555-0143", None, "5715001:1795427462000"),
     ],
@@ -72,8 +79,17 @@ def test_what_a_crm_sends_becomes_a_wish(name: str, outto: str, user: str | None
     assert (wish.outto, wish.user, wish.dedupe) == (outto, user, dedupe)
 
 
-@pytest.mark.parametrize("name", ["pipedrive/from-api", "pipedrive/person-delete", "dataverse/delete"])
-def test_echoes_and_deletions_are_passed_over(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pipedrive/from-api",
+        "pipedrive/person-delete",
+        "dataverse/delete",
+        "monday/phone-cleared",
+        "intercom/ping",
+    ],
+)
+def test_echoes_tests_and_deletions_are_passed_over(name: str) -> None:
     file = FIXTURES / f"{name}.http"
     assert adapter_of(file).read(delivery_of(file)) == []
     assert "unless is so" in adapter_of(file).passed_over(delivery_of(file))[0]
@@ -88,6 +104,20 @@ def test_new_and_changed_contacts_of_one_delivery_are_calls_each() -> None:
     ]
 
 
+def test_every_contact_that_is_added_to_a_group_is_a_call() -> None:
+    file = FIXTURES / "less-annoying-crm/added-to-group.http"
+    first, second = adapter_of(file).read(delivery_of(file))
+    assert (first.outto, first.user, first.metadata["id"][-2:]) == ("(202) 555-0143", "483823", "36")
+    assert (second.outto, second.metadata["event"]) == ("", "GroupMembership.Create")
+    assert first.dedupe != second.dedupe
+
+
+def test_the_country_of_a_phone_column_comes_with_its_number() -> None:
+    for name, country in (("monday/phone-changed", "US"), ("monday/item-created", "GB")):
+        (wish,) = adapter_of(FIXTURES / f"{name}.http").read(delivery_of(FIXTURES / f"{name}.http"))
+        assert wish.country == country
+
+
 @pytest.mark.parametrize("preset", presets.names())
 def test_nothing_is_taken_without_proof(preset: str) -> None:
     with pytest.raises(NotAuthentic):
@@ -99,6 +129,9 @@ def test_nothing_is_taken_without_proof(preset: str) -> None:
     [
         ("odoo", {"_id": 1, "phone": False, "mobile": False, "partner_phone": 12025550143}, "12025550143"),
         ("odoo", {"_id": 1}, ""),
+        ("monday", {"event": {"columnValues": {"a": {"phone": ""}, "b": "x", "c": {"phone": "9"}}}}, "9"),
+        ("monday", {"event": {"columnId": "status", "value": {"label": {"text": "Call"}}}}, ""),
+        ("intercom", {"data": {"item": {"type": "contact", "phone": None}}}, ""),
         ("pipedrive", {"meta": {"action": "change"}, "data": {"phones": [{"value": "1"}]}}, "1"),
         ("pipedrive", {"current": {"phone": "+12025550143"}}, "+12025550143"),
         ("pipedrive", {"meta": {"id": "x"}, "data": {"person_id": {"phone": [{"value": "7"}]}}}, "7"),
