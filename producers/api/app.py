@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from producers.api import description, problems
 from producers.api.access import Guard
 from producers.api.batches import BatchRoutes
+from producers.api.cross_origin import CrossOrigin
 from producers.api.health import HealthRoutes
 from producers.api.hooks import PATH as HOOKS
 from producers.api.hooks import HookRoutes
@@ -73,6 +74,8 @@ def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
     app.add_exception_handler(405, problems.not_allowed)
     app.openapi = lambda: description.describe(app, list(dialer.settings.pbx))  # type: ignore[method-assign]  # FastAPI's own way
     app.add_middleware(Guard, admit=intake.admit, is_open=_is_open)
+    if origins := dialer.settings.api.cors_origins:
+        app.add_middleware(CrossOrigin, origins=origins)
     app.add_middleware(Traces)
     app.add_middleware(Logbook)
     app.add_middleware(Heads, but_under=HOOKS)

@@ -179,6 +179,9 @@ class Server(uvicorn.Server):
         host = f"[{address}]" if ":" in address else address
         sys.stdout.write(json.dumps({"url": f"{'https' if self._tls else 'http'}://{host}:{port}"}) + "\n")
         sys.stdout.flush()
+        for origin in self._settings.unprotected_origins:
+            hint = "its pages can be changed on the network, and API keys typed into them be read: use https"
+            log.warning("cors_origin_without_tls", origin=origin, hint=hint)
         behind_tls = (self._settings.public_url or "").startswith("https:")
         if not (self._tls or behind_tls or _is_loopback(address)):
             log.warning(

@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from worker.settings.origins import EXAMPLE, checked_origin, is_protected
 from worker.settings.part import Part, Port, PositiveSeconds
 
 
@@ -73,7 +74,7 @@ class ApiSettings(Part):
 
     `public_url` is how CRMs see it, without a path: what they sign holds it, so nobody guesses it from a request.
     TLS is the proxy's in front, or by `tls_cert` and `tls_key` (PEM). `max_body_bytes` bounds every body but that
-    of a batch. An `Idempotency-Key` is remembered for `idempotency_s`.
+    of a batch. An `Idempotency-Key` is remembered for `idempotency_s`. Web pages of `cors_origins` may use `/v1`.
     """
 
     address: str = "127.0.0.1"
@@ -84,6 +85,24 @@ class ApiSettings(Part):
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 2**20
     max_batch_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 64 * 2**20
     idempotency_s: Annotated[int, Field(ge=60, le=30 * 86400)] = 86400
+    cors_origins: Annotated[tuple[str, ...], Field(max_length=50)] = ()
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _is_a_list(cls, origins: Any) -> Any:
+        if isinstance(origins, str):
+            raise ValueError(f"is not a list; give one, such as [{EXAMPLE!r}]")  # noqa: TRY004 - pydantic reads it
+        return origins
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(checked_origin, origins))
+
+    @property
+    def unprotected_origins(self) -> tuple[str, ...]:
+        """Those of `cors_origins` whose pages can be changed on their way to the browser."""
+        return tuple(origin for origin in self.cors_origins if not is_protected(origin))
 
     @model_validator(mode="after")
     def _key_has_its_certificate(self) -> Self:

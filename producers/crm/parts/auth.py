@@ -70,12 +70,20 @@ class _Proof(BaseModel):
 
 
 class NoProof(_Proof):
-    """No proof: anyone who reaches the address can have numbers dialed."""
+    """
+    No proof: anyone who reaches the address can have numbers dialed, but for web pages.
+
+    Any page can have the browser of a colleague send a form or a text to an address that only the colleague's
+    network reaches. Browsers mark such requests, and CRMs send them from servers, which do not.
+    """
 
     kind: Literal["none"]
 
     def _problem(self, delivery: Delivery, body: Body) -> str | None:  # noqa: ARG002
-        return None
+        headers = delivery.headers
+        if "origin" not in headers and headers.get("sec-fetch-site", "none") == "none":
+            return None
+        return "a web page sent it, and this source asks for no proof; give the source a token"
 
 
 class BearerToken(_Proof):

@@ -68,6 +68,24 @@ def test_whatever_else_is_brought_proves_nothing(auth: dict[str, Any], headers: 
     assert not proves(auth, headers)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://any.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_a_web_page_of_anybody_makes_nothing_dial_where_no_proof_is_asked_for(headers: dict[str, str]) -> None:
+    assert not proves({"kind": "none"}, headers)
+    # A page that has the token may: its author was given it.
+    assert proves({"kind": "url_token", "token": SECRET}, headers, token=SECRET)
+    # Addresses that a person typed, and servers whose library marks its requests a little.
+    assert proves({"kind": "none"}, {"sec-fetch-site": "none", "sec-fetch-mode": "navigate"})
+    assert proves({"kind": "none"}, {"sec-fetch-mode": "cors", "user-agent": "node"})
+
+
 @pytest.mark.parametrize("algorithm", ["sha256", "sha1", "sha512"])
 @pytest.mark.parametrize("encoding", ["hex", "base64"])
 def test_signatures_are_checked_over_what_the_settings_say(algorithm: str, encoding: str) -> None:
