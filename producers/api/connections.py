@@ -67,6 +67,10 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
+            if self.parser.get_method() == b"CONNECT":
+                # What follows is meant for the other end of a tunnel that there is not: answer, and close.
+                self._is_deaf, self.cycle.keep_alive = True, False
+                return
             head, self._is_upgrading = self._head_without_upgrade(), False
             self.parser = httptools.HttpRequestParser(self)
             self._parse(head + data[upgrade.args[0] :])
