@@ -108,17 +108,18 @@ def _first_usable(
     Return the job for the first number that can be dialed, and a sentence for each number before it.
 
     Raises:
-        InputRefused: For the first number, if none can be dialed.
+        InputRefused: If none can be dialed, for the first one that has digits at all.
     """
-    refusals: list[NumberRefused] = []
+    refusals: dict[str, NumberRefused] = {}
     for number in wish.numbers:
         try:
             job = dialer.job_for({**fields, "outto": number}, country=wish.country, home=home)
         except NumberRefused as refused:
-            refusals.append(refused)
+            refusals[number] = refused
         else:
-            return job, tuple(masked(str(refused)) for refused in refusals)
-    raise refusals[0]
+            return job, tuple(masked(str(refused)) for refused in refusals.values())
+    with_digits = next((number for number in refusals if any(map(str.isdecimal, number))), wish.outto)
+    raise refusals[with_digits]
 
 
 def _fields(adapter: Adapter, wish: Wish) -> dict[str, Any]:

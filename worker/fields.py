@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,10 +14,10 @@ LONGEST_INTEGER = 10**15 - 1
 MOST_METADATA, LONGEST_NAME, LONGEST_TEXT = 32, 64, 500
 
 # ISO 8601 with its offset; a blank for the T, as databases write it, and no seconds are understood as well.
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
-    r"(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})"
+TIME = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
 )
+_TIME = re.compile(TIME)
 _LONGEST_SHOWN = 60
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -131,38 +131,40 @@ def shown(field: str, value: Any) -> str:
     return repr(text) if isinstance(value, str) else text
 
 
-def expected(field: str) -> str:
-    """Return what a field of a job should hold, as the end of a sentence."""
-    return _EXPECTED.get(field, "text")
-
-
-def sentences_of(refused: ValidationError, known: Collection[str]) -> list[str]:
+def sentences_of(
+    refused: ValidationError,
+    known: Collection[str],
+    *,
+    what: str = "a dial job",
+    right: Mapping[str, str] = _EXPECTED,
+) -> list[str]:
     """
-    Return one sentence for each wrong field of a job, which begins with its name.
+    Return one sentence for each wrong field, which begins with its name.
 
     Args:
         refused: What pydantic found.
         known: The names of all fields.
+        what: The thing whose fields they are.
+        right: What would be right for each of them, as the end of a sentence.
     """
     problems = refused.errors(include_url=False, include_context=False)
-    return [_sentence(problem, known) for problem in problems]
+    return [_sentence(problem, known, what, right) for problem in problems]
 
 
-def _sentence(problem: Any, known: Collection[str]) -> str:
+def _sentence(problem: Any, known: Collection[str], what: str, right: Mapping[str, str]) -> str:
     field, *inner = (str(step) for step in problem["loc"])
     kind, value = problem["type"], problem["input"]
     if kind == "extra_forbidden":
-        return f"{field}: is not a field of a dial job; expected {', '.join(known)}"
+        return f"{field}: is not a field of {what}; expected {', '.join(known)}"
     if kind == "missing":
-        return f"{field}: is missing; expected {expected(field)}"
+        return f"{field}: is missing; expected {right[field]}"
     if kind == "too_early":
         return f"{field}: {shown(field, value)} is too early; expected {problem['msg']}"
     if inner:
         part = "metadata.name" if inner[-1] == "[key]" else "metadata.text"
-        return f"{field}.{_name(inner[0])}: {shown(field, value)} is invalid; expected {expected(part)}"
+        return f"{field}.{_name(inner[0])}: {shown(field, value)} is invalid; expected {right[part]}"
     is_number = field == "outto" and isinstance(value, int | float) and not isinstance(value, bool)
-    right = expected("outto.number" if is_number else field)
-    return f"{field}: {shown(field, value)} is invalid; expected {right}"
+    return f"{field}: {shown(field, value)} is invalid; expected {right['outto.number' if is_number else field]}"
 
 
 def _name(name: str) -> str:

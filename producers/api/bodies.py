@@ -73,7 +73,8 @@ async def read_json(request: Request, *, most: int) -> dict[str, Any]:
     expect(request, "application/json")
     body = await read_body(request, most=most)
     try:
-        return json_object(body.decode("utf-8"))
+        # A byte order mark is dropped, as in files and deliveries.
+        return json_object(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise Problem(400, "the body is not UTF-8 text; send JSON in UTF-8") from None
     except NotJson as wrong:

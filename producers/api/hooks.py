@@ -95,6 +95,9 @@ class HookRoutes:
         if delivery.method not in adapter.settings.methods:
             return _refusal(adapter.settings.methods)
         wishes = adapter.read(delivery)
+        if not wishes:
+            why = adapter.passed_over(delivery)
+            log.info("delivery_passed_over", source=adapter.name, elements=len(why), why=next(iter(why), ""))
         verdicts = hooks.take(self._intake.dialer, adapter, wishes)
         jobs_accepted("hook", sum(one.is_new and one.state is not JobState.REFUSED for one in verdicts))
         return _response(adapter.answer(verdicts))

@@ -21,7 +21,9 @@ from producers.api.intake import Intake
 from producers.api.models import Accepted, Filters, Page, Resolution
 from producers.api.problems import FieldProblem, Problem, of_fields, unavailable
 from producers.ids import known_form
+from producers.masking import masked
 from worker.errors import InputRefused, ServiceUnreachable
+from worker.fields import sentences_of
 from worker.hopper import Once, Order, Receipt, Wanted
 from worker.jobs import DialJob, DialResult, id_of_key
 from worker.metrics import jobs_accepted
@@ -37,6 +39,11 @@ _SECONDS = Query(
     examples=[LONGEST_WAIT_S],
 )
 _LONGEST_LOOK = 10
+_EXPECTED = {
+    "verdict": "placed, failed or redial",
+    "callid": "1 to 64 letters, digits and . _ -",
+    "reason": "text of at most 200 characters",
+}
 
 Enqueuer = Annotated[Caller, Depends(needs("enqueue"))]
 Reader = Annotated[Caller, Depends(needs("read"))]
@@ -189,7 +196,7 @@ class JobRoutes:
         said = _resolution(await read_json(request, most=self._intake.settings.max_body_bytes))
         hopper = self._intake.dialer.hopper.acting_as(caller.actor)
         word, state = await self._intake.ask(
-            hopper.resolve, known.job_id, said.verdict, callid=said.callid or "", why=said.reason
+            hopper.resolve, known.job_id, said.verdict, callid=said.callid or "", why=said.reason or ""
         )
         if word == "not_unknown":
             raise Problem(409, f"only a job that ended as unknown can be resolved; this one is {state}")
@@ -273,9 +280,8 @@ def _resolution(body: dict[str, Any]) -> Resolution:
     try:
         said = Resolution.model_validate(body)
     except ValidationError as wrong:
-        raise of_fields(
-            422, [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong.errors()]
-        ) from None
+        sentences = sentences_of(wrong, Resolution.model_fields, what="a resolution", right=_EXPECTED)
+        raise of_fields(422, [masked(sentence) for sentence in sentences]) from None
     if (said.verdict == "placed") != (said.callid is not None):
         raise of_fields(422, ["callid: belongs to the verdict placed, and to it alone"])
     return said

@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from producers.api.schemas import MOMENT
+from worker.fields import without_absent
 from worker.jobs import PBX_NAME, DialResult, JobState
 
 
@@ -68,9 +69,11 @@ class Resolution(BaseModel):
         },
     )
 
+    _without_absent = model_validator(mode="before")(without_absent)
+
     verdict: Literal["placed", "failed", "redial"] = Field(examples=["placed"])
     callid: str | None = Field(None, pattern=r"^[0-9A-Za-z._-]{1,64}$", examples=["1732356.77"])
-    reason: str = Field("", max_length=200, examples=["seen in the call records"])
+    reason: str | None = Field(None, max_length=200, examples=["seen in the call records"])
 
 
 class PbxState(BaseModel):

@@ -1,5 +1,6 @@
 """What went wrong, told as `application/problem+json` (RFC 9457), each wrong field by its JSON pointer."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -22,7 +23,8 @@ MEDIA_TYPE = "application/problem+json"
 # The problem type that the draft on rate limit headers registers.
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 _NOTHING_HERE = "there is nothing here; the description is at /openapi.json"
-_FIELD = re.compile(r"^([a-z_]{1,40}): ")
+# A field, or an entry of `metadata`, whose name stands in quotes where it has other signs than names usually have.
+_FIELD = re.compile(r"^([a-z_]{1,40})(?:\.([A-Za-z0-9_.-]{1,64}|\"(?:[^\"\\]|\\.){0,400}\"))?: ")
 
 
 class FieldProblem(BaseModel):
@@ -152,4 +154,10 @@ def _of_parameters(error: RequestValidationError) -> Problem:
 
 def _pointer(sentence: str) -> str | None:
     found = _FIELD.match(sentence)
-    return f"/{found[1]}" if found else None
+    if found is None:
+        return None
+    field, entry = found.groups()
+    if entry is None:
+        return f"/{field}"
+    name = json.loads(entry) if entry.startswith('"') else entry
+    return f"/{field}/{name.replace('~', '~0').replace('/', '~1')}"  # RFC 6901, section 3

@@ -1,34 +1,31 @@
 """
 What may be sent, as JSON schemas: of bodies that we read ourselves, and of what FastAPI cannot say.
 
-They are held against the intake by `tests/acceptance/test_api_description.py`: what they allow is taken, what they
-forbid is refused. Two things no schema can say: `expires_at` must be later than `not_before`, and an
-`Idempotency-Key` must not come with another request.
+`tests/acceptance/test_api_description.py` holds them against the intake: what they allow is taken, what they
+forbid is refused. Three rules are beyond a schema: `outto` must be one number of its country, `expires_at` must be
+in the future and later than `not_before`, and an `Idempotency-Key` must not come with another request.
 """
 
 from collections.abc import Collection
 from typing import Any
 
-from worker.fields import LONGEST_INTEGER
+from worker.fields import LONGEST_INTEGER, TIME
 from worker.jobs import PBX_NAME, DialJob
 
 Schema = dict[str, Any]
 
 # More names than this would be a burden to whoever reads the description.
 _MOST_NAMED = 50
-# RFC 3339, section 5.6, without leap seconds.
-MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
-# Digits and keys, perhaps with punctuation between them. Brackets are taken out too, where they can be.
-_NUMBER = r"^[0-9*#+]([ .\-]?[0-9*#+]){0,24}$"
-
+MOMENT = f"^{TIME}$"
+# What may be written as a number. Whether its digits are one is a matter of its country.
+NUMBER = r"^[+(]{0,2}[0-9][0-9 ().\/\-]{0,60}$"
 
 _OUTTO: Schema = {
-    "description": "The number to call, as people write it; what the PBX dials is made of it by the PBX's rules. "
-    "Emergency numbers are refused.",
+    "description": "The number to call, as people write it; the PBX's rules make of it what the PBX dials. "
+    "Refused: emergency numbers, two numbers in one text, extensions, numbers of a wrong length for a country.",
     "anyOf": [
-        {"type": "string", "pattern": _NUMBER, "maxLength": 49},
-        {"type": "string", "pattern": r"^\+?[0-9]{0,4} ?\([1-9][0-9]{1,4}\) ?[0-9]{3,4}[ \-]?[0-9]{2,4}$"},
-        {"type": "integer", "minimum": 0, "maximum": LONGEST_INTEGER, "not": {"enum": [112, 911, 999]}},
+        {"type": "string", "pattern": NUMBER},
+        {"type": "integer", "minimum": 1, "maximum": LONGEST_INTEGER},
     ],
     "examples": ["+44 20 7946 0018", "(202) 555-0143", "41000"],
 }
@@ -50,7 +47,8 @@ _METADATA: Schema = {
     "type": "object",
     "maxProperties": 32,
     "propertyNames": {"maxLength": 64},
-    "additionalProperties": {"type": "string", "maxLength": 500},
+    "additionalProperties": {"anyOf": [{"type": "string", "maxLength": 500}, {"type": "null"}]},
+    "default": {},
     "examples": [{"lead": "L-7"}],
 }
 _BY_HAND = {"outto": _OUTTO, "extid": _EXTID, "autoanswer": _AUTOANSWER, "metadata": _METADATA}
@@ -59,7 +57,7 @@ _MEANINGS = {
     "priority": "Which jobs of one PBX go first.",
     "key": "Names the job: the same again is the same job, for as long as its record lives.",
     "not_before": "No call begins earlier.",
-    "expires_at": "No call begins later; must be later than not_before.",
+    "expires_at": "No call begins later; must be in the future, and later than not_before.",
     "on_unknown": "What is done when nobody can tell whether the phone rang.",
 }
 
@@ -122,6 +120,8 @@ def job_schema(pbxs: Collection[str]) -> Schema:
     properties["pbx"] = _or_null({"type": "string"} | names)
     for name in ("not_before", "expires_at"):
         properties[name] = _or_null({"type": "string", "format": "date-time", "pattern": MOMENT})
+    for name in ("autoanswer", "priority", "on_unknown", "metadata"):
+        properties[name] = _or_null(properties[name])
     for name, meaning in _MEANINGS.items():
         properties[name] = {**properties[name], "description": meaning}
     return schema | {
@@ -131,5 +131,11 @@ def job_schema(pbxs: Collection[str]) -> Schema:
     }
 
 
+_DESCRIBING = ("description", "default", "examples")
+
+
 def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}], "default": None}
+    """Return a schema that takes null for "not given" as well; what describes the field stays outside."""
+    outside: Schema = {name: schema[name] for name in _DESCRIBING if name in schema}
+    inner = {name: rule for name, rule in schema.items() if name not in outside}
+    return {"default": None, **outside, "anyOf": [inner, {"type": "null"}]}

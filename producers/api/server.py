@@ -21,6 +21,7 @@ from producers.api.patience import Patience
 from producers.crm import Adapter
 from producers.crm.registry import adapters
 from producers.enqueue import Dialer
+from producers.numbers import prepare
 from worker import tracing
 from worker.errors import ConfigurationError, ServiceUnreachable
 from worker.logs import set_up
@@ -73,6 +74,8 @@ def run(
         update={name: value for name, value in asked.items() if value is not None}
     )
     most = _allowed_files()
+    # The first delivery of a CRM has less than a second, as all others have.
+    prepare()
     app = build(dialer, _sources(dialer))
     # The threads that talk to Redis need Python's lock for microseconds, and would wait 5 ms for it each time.
     sys.setswitchinterval(0.0005)

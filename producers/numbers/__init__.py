@@ -5,8 +5,8 @@ Telephone numbers: from a number as a CRM or a person writes it to what the outb
 the countries and the rules of a PBX, and `emergency` what must never be dialed.
 """
 
-from producers.numbers.door import dialable, reading
+from producers.numbers.door import dialable, prepare, reading
 from producers.numbers.reading import Reading
 from producers.numbers.refusals import NumberRefused
 
-__all__ = ["NumberRefused", "Reading", "dialable", "reading"]
+__all__ = ["NumberRefused", "Reading", "dialable", "prepare", "reading"]

@@ -77,6 +77,12 @@ def known_country(country: str | None) -> str | None:
     return next((found for languages in _LANGUAGES if (found := _names(languages).get(folded))), None)
 
 
+def prepare() -> None:
+    """Load the names of all countries."""
+    for languages in _LANGUAGES:
+        _names(languages)
+
+
 def _folded(name: str) -> str:
     """Return a name without case, accents, blanks and punctuation, and without a leading article."""
     plain = unicodedata.normalize("NFKD", name.casefold().replace("&", " and "))

@@ -55,6 +55,13 @@ def reading(
     return read(outto, rules, country=country, home=home, in_full=True)
 
 
+def prepare() -> None:
+    """Load everything that numbers and countries need, a tenth of a second or two, before the first one comes."""
+    from producers.numbers import countries, plan  # noqa: F401, PLC0415
+
+    countries.prepare()
+
+
 def _without_rules(outto: str, country: str | None, home: str | None) -> str:
     if not country and is_beyond_doubt(outto):
         if _is_emergency(outto, home):

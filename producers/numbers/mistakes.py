@@ -40,7 +40,7 @@ _IS_DECIMAL = re.compile(
 _IS_SPREADSHEETS = re.compile(r"=.*|#(?:N/A|REF!|VALUE!|NAME\?|NUM!|NULL!|DIV/0!)|#+", re.IGNORECASE)
 _HAS_EXTENSION = re.compile(
     r"""(?ix) [0-9)] [ ]? (?:
-        [,;pw]+ [ ]? [0-9*\#,;pw ]{1,8}                                            # pauses, then more keys
+        [,;]+ [ ]? [0-9*\#]{1,4} | [,;]* [pw] [,;pw ]* [0-9*\#,;pw ]{1,8}        # pauses, then more keys
         | [*\#]+ [ ]? [0-9]{1,8}
         | [,;.:(]* [ ]?
           (?: ext(?:ensio)?n? | x | poste | int | app | dw | durchwahl | anexo | ramal | toestel | доб )

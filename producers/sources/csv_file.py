@@ -94,6 +94,7 @@ class _Table:
 
     def __init__(self, names: list[str]) -> None:
         self._fields = [(at, name) for at, name in enumerate(names) if not name.startswith(_ENTRY)]
+        self._number = names.index("outto") if "outto" in names else None
         self._entries = [
             (at, name.removeprefix(_ENTRY)) for at, name in enumerate(names) if name.startswith(_ENTRY)
         ]
@@ -104,6 +105,9 @@ class _Table:
         if problem:
             return problem
         fields: dict[str, Any] = {name: text for at, name in self._fields if (text := cells[at].strip())}
+        if self._number is not None and cells[self._number][:1] == " " and "outto" in fields:
+            # In quotes, where a blank in front may be a + that a form lost.
+            fields["outto"] = cells[self._number].rstrip()
         entries = {name: text for at, name in self._entries if (text := cells[at].strip())}
         if "metadata" in fields:
             try:

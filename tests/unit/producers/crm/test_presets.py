@@ -83,6 +83,8 @@ def test_what_a_crm_sends_becomes_a_wish(name: str, outto: str, user: str | None
     "name",
     [
         "pipedrive/from-api",
+        "pipedrive/bulk-edit",
+        "pipedrive/version-1-bulk-update",
         "pipedrive/person-delete",
         "dataverse/delete",
         "monday/phone-cleared",
