@@ -16,12 +16,14 @@ _TRY_FIELDS = """\b
 Fields of the JSON:
   pbx
   dialed         what the PBX gets, null for a number that is refused
-  kind           internal, as_written (not understood), local, or
-                 fixed_line, mobile, toll_free, unknown, ...
+  kind           internal, service_code, as_written (no rule
+                 applies), local, or fixed_line, mobile, toll_free,
+                 unknown, ...
   country        two letters, or null
   international  + and all digits, or null
   errno          null, or invalid_number, emergency_number,
-                 premium_number or country_not_allowed
+                 premium_number, country_not_allowed or
+                 service_code
   error          null, or a sentence
 """
 
@@ -34,7 +36,7 @@ def number_command() -> None:
 @number_command.command("try", epilog=_TRY_FIELDS)
 @click.argument("number")
 @click.option("--pbx", metavar="NAME", help="PBX whose rules count; else the settings say.")
-@click.option("--country", metavar="CC", help="Two letters: where the number is written, else the PBX's country.")
+@click.option("--country", metavar="COUNTRY", help="Country of the number, if it is written nationally: GB, GBR or a name.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @with_dialer
 def try_command(dialer: Dialer, *, number: str, pbx: str | None, country: str | None, as_json: bool) -> None:
