@@ -36,7 +36,7 @@ def number_command() -> None:
 @number_command.command("try", epilog=_TRY_FIELDS)
 @click.argument("number")
 @click.option("--pbx", metavar="NAME", help="PBX whose rules count; else the settings say.")
-@click.option("--country", metavar="COUNTRY", help="Country of the number, if it is written nationally: GB, GBR or a name.")
+@click.option("--country", metavar="COUNTRY", help="Country of a national number: GB, GBR or its name.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @with_dialer
 def try_command(dialer: Dialer, *, number: str, pbx: str | None, country: str | None, as_json: bool) -> None:

@@ -64,14 +64,13 @@ def phone_number(
     if country and country.strip() and not known_country(country):
         return Unread(f"is written nationally, and {masked_text(country)} {NO_COUNTRY}")
     if rules.plus_missing == "international" and _lacks_prefixes(digits, region):
-        return parsed(f"+{digits}", None) or Unread(_what_is_wrong(f"+{digits}", None))
+        return parsed(f"+{digits}", None) or _unread(f"+{digits}", None)
     if region is None:
         return Unread(_NO_COUNTRY_KNOWN, may_be_kept=True)
     national = parsed(digits, region)
     found = _with_foreign_prefix(digits, national)
     if found is None:
-        problem = _what_is_wrong(digits, region)
-        return Unread(problem, may_be_kept=_TOO_SHORT in problem)
+        return _unread(digits, region)
     return _unless_ambiguous(number, found, region, rules) if found is national else found
 
 
@@ -100,7 +99,7 @@ def _international_number(number: Written, rules: NumberRules, region: str | Non
     if without_zero := without_home_zero(number):
         # The library drops the 0 where the country has it as trunk prefix, and keeps it elsewhere.
         found = _only_valid_of(found, _international(without_zero, rules, region))
-    return found or Unread(_what_is_wrong(number.digits, region))
+    return found or _unread(number.digits, region)
 
 
 def _only_valid_of(one: PhoneNumber | None, other: PhoneNumber | None) -> PhoneNumber | None:
@@ -200,13 +199,16 @@ def _lost(region: str, trunk: str) -> str:
     return f"has neither a + nor the {trunk} that numbers of {region} begin with at home; {_OR_SET}"
 
 
-def _what_is_wrong(digits: str, region: str | None) -> str:
+def _unread(digits: str, region: str | None) -> Unread:
     try:
         verdict = is_possible_number_with_reason(parse(digits, region))
     except NumberParseException:
-        return _NO_NUMBER
+        return Unread(_NO_NUMBER)
     if verdict == ValidationResult.IS_POSSIBLE:
-        return _NO_NUMBER
-    whose = region if region and not digits.startswith("+") else "its country"
+        return Unread(_NO_NUMBER)
+    is_abroad = digits.startswith(("+", "00"))
+    whose = region if region and not is_abroad else "its country"
     size = _SIZES.get(verdict, "has another length than is possible")
-    return f"{size} for a number of {whose}; look for missing or extra digits"
+    problem = f"{size} for a number of {whose}; look for missing or extra digits"
+    # A short one may be dialed without its area code.
+    return Unread(problem, may_be_kept=size == _TOO_SHORT and not is_abroad)
