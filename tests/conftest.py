@@ -37,6 +37,7 @@ FROM_OUTSIDE = re.compile(
     | CELERY_.* | FLOWER_.* | OTEL_.* | PROMETHEUS_.*        # settings of libraries
     | NOTIFY_SOCKET | WATCHDOG_.*                            # systemd
     | MPLBACKEND | MATPLOTLIBRC                              # the drawings of reports
+    | PYTHONDONTWRITEBYTECODE                                # it costs each process 2 s to compile the product
     """,
     re.VERBOSE | re.IGNORECASE,
 )
