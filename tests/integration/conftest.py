@@ -11,11 +11,19 @@ from ops.embedded_redis import EmbeddedRedis
 from ops.pbx_simulator.certificate import Certificate, keep_certificate
 from producers import Dialer
 from producers.cli import cli
+from tests.integration.clock import StepClock, step_clock
 from tests.integration.endpoints import Serve, endpoint
 from tests.integration.hopper.stage import Stage
 from worker.hopper import Hopper
 
 Run = Callable[..., Result]
+
+
+@pytest.fixture
+def clock() -> Iterator[StepClock]:
+    """The clock that the steps of the hopper see; only the test and `eventually` move it."""
+    with step_clock() as running:
+        yield running
 
 
 @pytest.fixture

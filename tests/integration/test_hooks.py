@@ -115,7 +115,8 @@ def test_a_wish_of_nobody_is_not_told_that_nobody_has_no_extension(dialer: Diale
 def test_a_refusal_quotes_no_number(dialer: Dialer) -> None:
     [verdict] = hooks.take(dialer, Source(), [wish(outto="+44 20 7946 0018 and more", user="+44 20 7946 0019")])
     assert "7946" not in str(verdict.error)
-    assert "0018" not in str(dialer.hopper.record(verdict.job_id))
+    record = str(dialer.hopper.record(verdict.job_id))
+    assert not [number for number in ("7946 0018", "79460018") if number in record]
 
 
 def test_an_extension_for_all_takes_whom_the_table_does_not_have(dialer: Dialer) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.integration.clock import StepClock, step_clock
+from tests.integration.clock import StepClock
 from tests.integration.hopper.stage import QUICK, QUICK_LOOKS, Stage, keys_of, leaks
 from worker.hopper import Hopper
 
@@ -21,10 +21,8 @@ def no_key_stays_for_ever(client: "redis.Redis", namespace: str) -> Iterator[Non
 
 
 @pytest.fixture(autouse=True)
-def clock() -> Iterator[StepClock | None]:
-    """The clock that the steps see; only the test and `eventually` move it. A module may override this by none."""
-    with step_clock() as running:
-        yield running
+def steps_run_on_the_clock_of_the_test(clock: StepClock | None) -> None:
+    """In all tests here, but for modules that have a `clock` of their own."""
 
 
 @pytest.fixture
