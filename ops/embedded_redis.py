@@ -17,7 +17,7 @@ from ops.children import die_with_parent
 from ops.ports import reserve_port
 from worker.errors import ServiceUnreachable
 
-_START_S = 10.0
+_START_S = 60.0
 
 
 class EmbeddedRedis:
@@ -78,7 +78,7 @@ class EmbeddedRedis:
         Start the server and wait until it answers.
 
         Raises:
-            ServiceUnreachable: If the folder is in use or the server does not come up within 10 s.
+            ServiceUnreachable: If the folder is in use or the server does not come up within a minute.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)

@@ -18,7 +18,7 @@ from celery import Celery
 
 from ops.children import child
 from ops.embedded_redis import EmbeddedRedis
-from ops.installation import PASSWORD, Installation, eventually, installation
+from ops.installation import GENEROUS_S, PASSWORD, PATIENT, Installation, eventually, installation
 from ops.pbx_simulator.certificate import keep_certificate
 from ops.ports import reserve_port
 from producers import Dialer, apikeys
@@ -82,18 +82,18 @@ class Guarded:
         with requests.Session() as session:
             session.trust_env = False
             login = ("operator", self.passwords["looking at Flower"])
-            return session.get(f"{self.flower_url}/{page}", auth=login, timeout=20)
+            return session.get(f"{self.flower_url}/{page}", auth=login, timeout=GENEROUS_S)
 
     def metrics(self) -> str:
         """Return what a Prometheus would read of the workers' host and of the intake."""
         with requests.Session() as session:
             session.trust_env = False
-            return "".join(session.get(url, timeout=20).text for url in self.metrics_urls)
+            return "".join(session.get(url, timeout=GENEROUS_S).text for url in self.metrics_urls)
 
     def doctor(self) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "worker", "--config", str(self.site.config), "doctor"]
         environment = self.site.environment | self.environment("worker")
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     def denied(self) -> set[str]:
         """Return what the server has refused to anybody since it was last told to forget."""
@@ -157,7 +157,7 @@ def guarded(
 def _write_settings(made: Guarded) -> None:
     """Settings that everybody may read, and the test's own door: that of the intake."""
     site = made.site
-    site.write_settings(read_timeout_s=0.5)
+    site.write_settings(**PATIENT)
     site.hopper.client.close()
     write_secret(made.folder / "pbx-password", PASSWORD)
     write_secret(made.folder / "webhook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -253,7 +253,7 @@ def asked_by_celery(world: Guarded, job_id: str) -> Any:
     app = Celery(backend=address.celery_url, set_as_current=False)
     app.conf.redis_backend_use_ssl = address.tls_options or None
     try:
-        return app.AsyncResult(job_id).get(timeout=10)
+        return app.AsyncResult(job_id).get(timeout=GENEROUS_S)
     finally:
         app.backend.result_consumer.stop()
         app.backend.client.close()

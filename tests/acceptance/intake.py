@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ops.installation import ServedApi, served_api
+from ops.installation import GENEROUS_S, ServedApi, served_api
 from producers import Dialer, apikeys
 
 JOB = {"extid": "1002", "outto": "2025550143"}
@@ -59,7 +59,7 @@ class Client:
         headers = self.headers | options.pop("headers", {})
         with requests.Session() as session:
             session.trust_env = False
-            return session.request(method, self.url + path, headers=headers, timeout=20, **options)
+            return session.request(method, self.url + path, headers=headers, timeout=GENEROUS_S, **options)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.send("GET", path, **options)
@@ -72,7 +72,7 @@ class Client:
         with requests.Session() as session:
             session.trust_env = False
             login = ("outdial", "made-up-pipedrive-password")
-            return session.post(f"{self.url}/hooks/pd", json=body, auth=login, timeout=20)
+            return session.post(f"{self.url}/hooks/pd", json=body, auth=login, timeout=GENEROUS_S)
 
     def hand_in(self, headers: Mapping[str, str] | None = None, **fields: Any) -> requests.Response:
         return self.post("/v1/dial-jobs", json=JOB | fields, headers=dict(headers or {}))
@@ -106,7 +106,7 @@ class Intake:
     @contextmanager
     def connection(self) -> Iterator[socket.socket]:
         address = urlsplit(self.served.url)
-        with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+        with socket.create_connection((address.hostname, address.port), timeout=GENEROUS_S) as connection:
             yield connection
 
     def peak_kib(self) -> int:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,7 +35,7 @@ def client(served: Intake) -> Client:
     return served.client()
 
 
-def expect_unavailable(client: Client, *, within_s: float = 5.0) -> str:
+def expect_unavailable(client: Client) -> str:
     """Try every way in at once; return what a job's refusal says."""
     ways = {
         "job": client.hand_in,
@@ -49,15 +48,10 @@ def expect_unavailable(client: Client, *, within_s: float = 5.0) -> str:
         "hook": lambda: client.hook(PIPEDRIVE),
         "ready": lambda: client.get("/readyz"),
     }
-    begun = time.monotonic()
-    assert (client.hook(PIPEDRIVE).status_code, time.monotonic() - begun < 1) == (503, True)
     with ThreadPoolExecutor(len(ways)) as threads:
         asked = {what: threads.submit(way) for what, way in ways.items()}
-        alive = client.get("/healthz")
-        alive_after_s = time.monotonic() - begun
+        assert client.get("/healthz").status_code == 200
         answers = {what: way.result() for what, way in asked.items()}
-    assert time.monotonic() - begun < within_s
-    assert (alive.status_code, alive_after_s < 1) == (200, True)
     assert {what: answer.status_code for what, answer in answers.items()} == dict.fromkeys(ways, 503)
     ready = answers.pop("ready")
     assert ready.json()["status"] == "unavailable"
@@ -85,6 +79,7 @@ def frozen(server: EmbeddedRedis) -> Iterator[None]:
 
 
 def test_a_frozen_redis_holds_nobody_up(server: EmbeddedRedis, client: Client) -> None:
+    # How long each way waits is tested in tests/unit/producers/api/test_outages.py.
     with frozen(server):
         assert "nothing was done" in expect_unavailable(client)
     expect_service(client)

@@ -100,7 +100,7 @@ def test_a_thousand_garbage_messages_in_front_hold_up_nobody(site: Installation)
                 pipe.lpush(site.settings.queue, NUMBER)
             pipe.execute()
         jobs = put(site, 20)
-        eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=10)
+        eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)})
         assert site.hopper.set_aside_count() == 1000
         assert children_of(supervisor.pid) == workers
 
@@ -192,9 +192,9 @@ def test_a_redis_that_refuses_is_asked_until_it_is_well(site: Installation, faul
         # when it is well again
         make_well()
         # then the same process goes on
-        eventually(lambda: told(site, "redis_back", "consumer"), within_s=5)
+        eventually(lambda: told(site, "redis_back", "consumer"))
         jobs = put(site, 5)
-        eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=5)
+        eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)})
         assert children_of(supervisor.pid) == workers
     assert "worker_died" not in site.worker_log.read_text()
 
@@ -208,7 +208,7 @@ def test_a_queue_that_is_no_list_ends_no_worker(site: Installation) -> None:
         eventually(lambda: told(site, "redis_away", "consumer"))
         client.delete(queue)
         jobs = put(site, 5)
-        eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=5)
+        eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)})
         assert children_of(supervisor.pid) == workers
 
 
@@ -235,7 +235,7 @@ def test_a_half_open_connection_deafens_nobody(site: Installation) -> None:
             eventually(lambda: proxy.deaf() >= 3)
             proxy.pass_on()
             jobs = put(site, 5)
-            # then they are given up for new ones: the longest time-out is 10 s
-            eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)}, within_s=25)
+            # then they are given up for new ones
+            eventually(lambda: states(site, jobs) == {JobState.PLACED: len(jobs)})
             eventually(lambda: not site.hopper.client.exists(f"{site.namespace}:outbox"))
             assert children_of(supervisor.pid) == workers

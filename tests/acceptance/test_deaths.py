@@ -10,7 +10,7 @@ import pytest
 
 from ops.children import children_of, is_running
 from ops.embedded_redis import EmbeddedRedis
-from ops.installation import Installation, eventually, installation
+from ops.installation import GENEROUS_S, PATIENT, Installation, eventually, installation
 from ops.pbx_simulator import rung_twice
 from worker.jobs import DialJob, JobState
 
@@ -39,7 +39,7 @@ def states(site: Installation, jobs: list[str]) -> Counter[JobState]:
 
 
 def assert_kept(site: Installation, jobs: list[str]) -> None:
-    eventually(lambda: all(state.is_final for state in states(site, jobs)), within_s=60)
+    eventually(lambda: all(state.is_final for state in states(site, jobs)))
     rings = site.pbxs["hq"].rings()
     assert rung_twice(rings) == {}
     placed = {result.callid for result in site.hopper.results(jobs) if result.state is JobState.PLACED}
@@ -52,7 +52,7 @@ def test_sigterm_lets_calls_end_and_hands_the_rest_back(site: Installation) -> N
     with site.workers(processes=2, concurrency=8) as supervisor:
         eventually(lambda: states(site, jobs)[JobState.PLACED] > 20)
         supervisor.send_signal(signal.SIGTERM)
-        assert supervisor.wait(timeout=30) == 0
+        assert supervisor.wait(timeout=GENEROUS_S) == 0
     left = states(site, jobs)
     assert set(left) <= {JobState.PLACED, JobState.WAITING, JobState.RELEASED}
     assert left[JobState.RELEASED] <= 32
@@ -79,7 +79,7 @@ def test_a_killed_supervisor_takes_its_workers_with_it(site: Installation) -> No
         eventually(lambda: states(site, jobs)[JobState.PLACED] > 5)
         workers = children_of(supervisor.pid)
         supervisor.kill()
-        eventually(lambda: not any(is_running(pid) for pid in workers), within_s=30)
+        eventually(lambda: not any(is_running(pid) for pid in workers))
     with site.workers():
         assert_kept(site, jobs)
 
@@ -91,9 +91,7 @@ def test_a_frozen_worker_rings_nobody_twice_when_it_thaws(site: Installation) ->
         frozen = children_of(supervisor.pid)[0]
         os.kill(frozen, signal.SIGSTOP)
         try:
-            eventually(
-                lambda: sum(states(site, jobs)[s] for s in (JobState.PLACED, JobState.UNKNOWN)) == 200, within_s=40
-            )
+            eventually(lambda: sum(states(site, jobs)[s] for s in (JobState.PLACED, JobState.UNKNOWN)) == 200)
         finally:
             os.kill(frozen, signal.SIGCONT)
         assert_kept(site, jobs)
@@ -110,7 +108,7 @@ def test_redis_killed_and_restarted_loses_nothing(site: Installation) -> None:
         celery = site.plain_celery()
         for result in site.hopper.results(jobs):
             if result.state is JobState.PLACED:
-                assert celery.AsyncResult(result.job_id).get(timeout=5) == result.plain()
+                assert celery.AsyncResult(result.job_id).get(timeout=GENEROUS_S) == result.plain()
 
 
 def test_a_duplicate_message_is_not_a_second_call(site: Installation) -> None:
@@ -131,14 +129,14 @@ def test_the_calls_of_a_killed_worker_are_found_running(tmp_path: Path, namespac
         EmbeddedRedis(tmp_path / "redis") as server,
         installation(tmp_path, server, namespace, hq=options) as site,
     ):
-        site.write_settings(read_timeout_s=15, open_call_s=60)
+        site.write_settings(open_call_s=60, **PATIENT)
         # Their phones ring, and the replies come long after the worker's death.
-        site.pbxs["hq"].fault(kind="delay", delay_s=30, times=4)
+        site.pbxs["hq"].fault(kind="delay", delay_s=600, times=4)
         jobs = put(site, 4)
         with site.workers(processes=1, concurrency=4) as supervisor:
             eventually(lambda: len(site.pbxs["hq"].rings()) == 4)
             os.kill(children_of(supervisor.pid)[0], signal.SIGKILL)
-            results = [site.end_of(job, within_s=30) for job in jobs]
+            results = [site.end_of(job) for job in jobs]
 
         assert rung_twice(site.pbxs["hq"].rings()) == {}
         assert {(result.state, result.callid) for result in results} == {(JobState.PLACED, None)}
@@ -148,6 +146,9 @@ def test_the_calls_of_a_killed_worker_are_found_running(tmp_path: Path, namespac
 
 
 def test_a_second_signal_ends_the_workers_at_once_and_their_calls_are_looked_for(site: Installation) -> None:
+    # The calls of the first signal are waited for until the second one comes, also if it takes a while.
+    limits = {"attempt_deadline_s": 11, "claim_lease_s": 11.5, "claim_dead_s": 12, "release_ttl_s": 3}
+    site.write_settings(sections={"limits": limits}, read_timeout_s=8, connect_timeout_s=2)
     pbx = site.pbxs["hq"]
     pbx.fault(kind="hang", ring=True, times=4)
     jobs = put(site, 4)
@@ -156,7 +157,7 @@ def test_a_second_signal_ends_the_workers_at_once_and_their_calls_are_looked_for
         supervisor.send_signal(signal.SIGTERM)
         eventually(lambda: site.hopper.workers_alive() == {})  # the first signal has reached its process
         supervisor.send_signal(signal.SIGTERM)
-        assert supervisor.wait(timeout=5) == 0
+        assert supervisor.wait(timeout=GENEROUS_S) == 0
         assert "second signal" in site.worker_log.read_text()
     with site.workers(processes=1):
         assert_kept(site, jobs)
@@ -169,9 +170,9 @@ def test_a_rolling_restart_under_load_loses_and_repeats_nothing(site: Installati
         eventually(lambda: states(site, jobs)[JobState.PLACED] > 40)
         with site.workers(processes=1, concurrency=8) as second:
             first.send_signal(signal.SIGTERM)
-            assert first.wait(timeout=30) == 0
+            assert first.wait(timeout=GENEROUS_S) == 0
             with site.workers(processes=1, concurrency=8):
                 second.send_signal(signal.SIGTERM)
-                assert second.wait(timeout=30) == 0
+                assert second.wait(timeout=GENEROUS_S) == 0
                 assert_kept(site, jobs)
     assert states(site, jobs) == {JobState.PLACED: len(jobs)}

@@ -20,8 +20,8 @@ from playwright.sync_api import Page, expect
 
 from ops.children import child, children_of
 from ops.embedded_redis import EmbeddedRedis
-from ops.installation import PASSWORD, Installation, eventually, installation
-from tests.acceptance.browsing import running_browser
+from ops.installation import GENEROUS_S, PASSWORD, PATIENT, Installation, eventually, installation
+from tests.acceptance.browsing import GENEROUS_MS, running_browser
 from worker.hopper import Order
 from worker.jobs import DialJob, DialResult, RefusedJob
 
@@ -44,7 +44,7 @@ class Watched:
     results: dict[str, DialResult] = field(default_factory=dict)
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return requests.get(self.base + path, **({"auth": LOGIN, "timeout": 10} | options))
+        return requests.get(self.base + path, **({"auth": LOGIN, "timeout": GENEROUS_S} | options))
 
     def task(self, name: str) -> dict[str, Any]:
         """What Flower knows of a job; empty if nothing."""
@@ -90,7 +90,12 @@ def proxy_to(base: str) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name: value for name, value in self.headers.items() if name != "Connection"}
             reply = requests.request(
-                self.command, upstream + self.path, headers=headers, data=body, allow_redirects=False, timeout=10
+                self.command,
+                upstream + self.path,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                timeout=GENEROUS_S,
             )
             self.send_response(reply.status_code)
             for name in ("Content-Type", "WWW-Authenticate", "Location", "Set-Cookie"):
@@ -115,10 +120,10 @@ def end_before_any_attempt(seen: Watched) -> None:
     hopper = seen.site.hopper.acting_as("anna@desk")
     hopper.pause()
     hopper.cancel(seen.put("cancelled", "1004"))
-    seen.put("expired", "1005", expires_at=datetime.now(UTC) + timedelta(seconds=0.1))
+    seen.put("expired", "1005", expires_at=datetime.now(UTC) + timedelta(hours=1))
     refused = RefusedJob("do_not_call", "the number is on a list", extid="1006", pbx="hq")
     seen.jobs["refused"] = hopper.put_orders([Order(refused)])[0].id  # type: ignore[union-attr]
-    eventually(lambda: hopper.now() > seen.site.hopper.result(seen.jobs["expired"]).enqueued_at.timestamp() + 0.15)
+    seen.site.let_expire(seen.jobs["expired"])
     hopper.resume()
 
 
@@ -135,7 +140,7 @@ def seen(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) 
     namespace = f"t{uuid.uuid4().hex[:12]}"
     with installation(tmp_path_factory.mktemp("flower"), redis_server, namespace, hq=options) as site:
         settings = f'password = "{LOGIN[1]}", url_prefix = "flower", database = "flower.json", save_every_s = 1'
-        site.write_settings(f"flower = {{ {settings} }}")
+        site.write_settings(f"flower = {{ {settings} }}", **PATIENT)
         seen = Watched(site)
         with flower_of(site) as (seen.base, _), proxy_to(seen.base) as seen.proxied:
             end_before_any_attempt(seen)
@@ -164,7 +169,7 @@ def seen(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) 
 def page(seen: Watched) -> Iterator[Page]:
     login = {"username": LOGIN[0], "password": LOGIN[1]}
     with running_browser() as browser, browser.new_context(http_credentials=login) as context:  # type: ignore[arg-type]
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(GENEROUS_MS)
         yield context.new_page()
 
 
@@ -197,7 +202,7 @@ def test_every_end_is_recognisable(seen: Watched, name: str, state: str, words: 
     assert task["sent"] == pytest.approx(result.enqueued_at.timestamp(), abs=0.01)
     assert task["sent"] <= task["received"] <= ended_at
     if state != "REVOKED":
-        assert 0 < task["runtime"] < 20
+        assert task["runtime"] > 0
         assert task["sent"] < task["started"] < ended_at
     if state == "FAILURE":
         assert task["exception"].startswith(("CallNotPlaced: failed: ", "CallOutcomeUnknown: unknown: "))
@@ -277,7 +282,7 @@ def test_without_the_password_there_is_nothing_but_that_it_is_well(seen: Watched
         for guess in ("guess", "gue\u00df"):
             assert seen.get(path, auth=(LOGIN[0].encode(), guess.encode())).status_code == 401
     assert seen.get("healthcheck", auth=None).text == "OK"
-    slashless = requests.get(seen.base.rstrip("/"), allow_redirects=False, timeout=10)
+    slashless = requests.get(seen.base.rstrip("/"), allow_redirects=False, timeout=GENEROUS_S)
     assert slashless.headers["Location"] == "/flower/"
 
 
@@ -289,7 +294,7 @@ def test_nothing_can_be_changed(seen: Watched) -> None:
     actions = [f"api/worker/{action}/any" for action in (*WORKER_ACTIONS, "queue/cancel-consumer")]
     actions += [f"api/task/{action}/worker.tasks.dial" for action in TASK_ACTIONS]
     for action in actions:
-        refused = requests.post(seen.base + action, auth=LOGIN, json={"args": ["x"]}, timeout=10)
+        refused = requests.post(seen.base + action, auth=LOGIN, json={"args": ["x"]}, timeout=GENEROUS_S)
         assert (action, refused.status_code) == (action, 403)
 
 
@@ -307,7 +312,7 @@ def test_a_killed_flower_knows_what_it_knew_and_what_it_missed(seen: Watched) ->
         assert seen.task("placed")["result"] == f"placed with callid {seen.results['placed'].callid}"
         assert seen.task("placed")["worker"].startswith("dialer")
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(GENEROUS_S) == 0
     seen.base = old
     saved = [json.loads(line)["uuid"] for line in Path(site.folder / "flower.json").read_text().splitlines()[1:]]
     assert set(seen.jobs.values()) == set(saved)

@@ -27,8 +27,8 @@ logs.set_up("info")
 watchdog = Watchdog.on(Settings.load(sys.argv[1]))
 Supervisor(sys.argv[2], processes=2, concurrency=1, stop_grace_s=0.1, watchdog=watchdog).run()
 """
-# Signs are a second old when they are written, and two when they are read.
-DEAF_AFTER_S = 3
+# Signs are a second old when they are written, and two when they are read; a busy machine adds some seconds.
+DEAF_AFTER_S = 8
 
 
 @dataclass

@@ -17,11 +17,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from ops.chaos.leaks import secret_of
 from ops.children import child
 from ops.embedded_redis import EmbeddedRedis
-from ops.installation import Installation, eventually, installation
+from ops.installation import GENEROUS_S, PATIENT, Installation, eventually, installation
 from producers import apikeys
 from producers.api.live import MOST_STREAMS
 from producers.api.page import OPEN_PATHS
-from tests.acceptance.browsing import running_browser
+from tests.acceptance.browsing import GENEROUS_MS, running_browser
 from worker.hopper import Order, Wanted
 from worker.jobs import DialJob, DialResult, RefusedJob
 
@@ -74,7 +74,7 @@ def intake(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
     options = ("--extensions", "1000-1099", "--ring-s", "0.02", "--talk-s", "0.05", "--log-level", "warning")
     namespace = f"t{uuid.uuid4().hex[:12]}"
     with installation(tmp_path_factory.mktemp("page"), redis_server, namespace, hq=options) as site:
-        site.write_settings('log_level = "debug"')
+        site.write_settings('log_level = "debug"', **PATIENT)
         with running_intake(site) as intake:
             yield intake
 
@@ -113,7 +113,7 @@ class Visit:
 @pytest.fixture
 def visit(browser: Browser, intake: Intake) -> Iterator[Visit]:
     with browser.new_context(base_url=intake.url) as context:
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(GENEROUS_MS)
         visit = Visit(context.new_page(), context)
         visit.page.on("request", lambda request: visit.urls.append(request.url))
         visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
@@ -138,7 +138,7 @@ def test_a_call_is_seen_from_waiting_to_placed_without_reload(visit: Visit, inta
     expect(row).to_contain_text("Waiting")
     expect(row).to_contain_text("1002")
     with intake.site.workers(concurrency=2):
-        expect(row).to_contain_text("Placed", timeout=20_000)
+        expect(row).to_contain_text("Placed")
     (ring,) = intake.site.pbxs["hq"].rings("1002")
     expect(row).to_contain_text(ring.callid)
     expect(visit.page.locator("#news")).to_contain_text(f"Extension 1002: Placed. {ring.callid}")
@@ -191,12 +191,29 @@ def test_a_wrong_field_is_told_beside_it_and_nothing_is_handed_in(visit: Visit, 
 def test_a_double_click_is_one_job_and_a_later_press_another(visit: Visit, intake: Intake) -> None:
     # Pages that come by plain http have no crypto.randomUUID.
     visit.page.add_init_script("delete Crypto.prototype.randomUUID; delete Crypto.prototype.subtle")
-    visit.page.clock.install()
+    visit.page.clock.install(time=0)
     visit.page.goto("/")
     visit.enter(intake.key())
     visit.dial("1004", NUMBER)
+    expect(visit.page.locator("#link")).to_have_text("Live")
+    visit.page.clock.pause_at(60_000)  # so that no press is a later one before the test says so
     button = visit.page.get_by_role("button", name="Dial")
+    held: list[Any] = []
+    is_held = True
+
+    def hold(route: Any) -> None:
+        if is_held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    visit.page.route("**/v1/dial-jobs", hold)
     button.dblclick()
+    while not held:
+        visit.page.wait_for_timeout(10)
+    is_held = False  # both presses came before any answer
+    for route in held:
+        route.continue_()
     expect(visit.page.get_by_text("Handed in:")).to_be_visible()
     button.click()
     expect(visit.page.get_by_text("it stays one job")).to_be_visible()
@@ -295,8 +312,8 @@ def test_a_lost_connection_is_said_to_be_lost_and_taken_up_again(browser: Browse
         visit.page.get_by_role("button", name="Try now").click()
         expect(link).to_have_text("Live")
         another.process.terminate()
-        # Streams end with the server: it need not wait for them, nor cut them off (10 s later).
-        another.process.wait(timeout=8)
+        # Streams end with the server: it need not wait for them, nor cut them off, which it would say in its log.
+        another.process.wait(timeout=GENEROUS_S)
         expect(link).to_contain_text("Trying again in")
     assert "without completing response" not in intake.log.read_text()
 
@@ -305,7 +322,8 @@ def test_the_description_names_every_operation(visit: Visit, intake: Intake) -> 
     key = intake.key()
     visit.enter(key)
     visit.page.get_by_role("link", name="Interface").click()
-    answer = requests.get(f"{intake.url}/openapi.json", headers={"Authorization": f"Bearer {key}"}, timeout=10)
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = requests.get(f"{intake.url}/openapi.json", headers=headers, timeout=GENEROUS_S)
     paths = answer.json()["paths"]
     assert "/v1/live" not in paths
     expect(visit.page.locator(".chapter")).to_have_count(sum(map(len, paths.values())))
@@ -367,7 +385,7 @@ def test_pages_can_be_read_and_operated_on_a_phone(browser: Browser, intake: Int
 def test_pages_come_with_a_strict_policy_and_are_not_sent_twice(intake: Intake) -> None:
     with requests.Session() as session:
         for path in OPEN_PATHS:
-            answer = session.get(intake.url + path, timeout=10)
+            answer = session.get(intake.url + path, timeout=GENEROUS_S)
             assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (200, "nosniff")
             policy = answer.headers["Content-Security-Policy"]
             for rule in (
@@ -377,9 +395,11 @@ def test_pages_come_with_a_strict_policy_and_are_not_sent_twice(intake: Intake) 
                 "form-action 'none'",
             ):
                 assert rule in policy
-            again = session.get(intake.url + path, headers={"If-None-Match": answer.headers["ETag"]}, timeout=10)
+            known = {"If-None-Match": answer.headers["ETag"]}
+            again = session.get(intake.url + path, headers=known, timeout=GENEROUS_S)
             assert (again.status_code, again.content) == (304, b"")
-            assert session.head(intake.url + path, timeout=10).headers["ETag"] == answer.headers["ETag"]
+            head = session.head(intake.url + path, timeout=GENEROUS_S)
+            assert head.headers["ETag"] == answer.headers["ETag"]
 
 
 def test_nothing_but_the_pages_is_open(intake: Intake) -> None:
@@ -387,14 +407,14 @@ def test_nothing_but_the_pages_is_open(intake: Intake) -> None:
         for path in ("/static/", "/static/page.html", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/v1/live"):
             request = requests.Request("GET", intake.url).prepare()
             request.url = intake.url + path
-            assert session.send(request, timeout=10).status_code == 401, path
+            assert session.send(request, timeout=GENEROUS_S).status_code == 401, path
 
 
 def test_so_many_may_look_at_once_and_the_next_is_told_to_come_later(intake: Intake) -> None:
     headers = {"Authorization": f"Bearer {intake.key('read')}"}
 
     def look() -> requests.Response:
-        return requests.get(f"{intake.url}/v1/live", headers=headers, stream=True, timeout=10)
+        return requests.get(f"{intake.url}/v1/live", headers=headers, stream=True, timeout=GENEROUS_S)
 
     with ExitStack() as stack:
         lines = [stack.enter_context(look()).iter_lines() for _ in range(MOST_STREAMS)]

@@ -10,7 +10,7 @@ import pytest
 
 from ops.chaos.leaks import secret_of
 from ops.embedded_redis import EmbeddedRedis
-from ops.installation import Installation, eventually, installation, log_lines
+from ops.installation import GENEROUS_S, PATIENT, Installation, eventually, installation, log_lines
 from ops.pbx_simulator.certificate import keep_certificate
 from ops.ports import reserve_port
 from producers import Dialer, apikeys
@@ -46,13 +46,13 @@ class Traced:
 @pytest.fixture(scope="module")
 def traced(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
     folder: Path = tmp_path_factory.mktemp("traces")
-    hq = ("--extensions", "1000-1099", "--ring-s", "0.1", "--talk-s", "5", "--log-level", "warning")
+    hq = ("--extensions", "1000-1099", "--ring-s", "0.1", "--talk-s", "600", "--log-level", "warning")
     with (
         collector() as seen,
         endpoint(keep_certificate(folder / "crm.tls", host="127.0.0.1"), always(200)) as crm,
         installation(folder, redis_server, f"traces-{folder.name}", hq=hq) as site,
     ):
-        site.write_settings()
+        site.write_settings(**PATIENT)
         more = [f'[tracing]\nendpoint = "{seen.url}"\n[webhook.crm]\nurl = "{crm.url}"\nsecret = "{SECRET}"']
         more += [f'ca_file = "{crm.ca_file}"\nallow_networks = ["127.0.0.0/8", "::1/128"]\n']
         site.config.write_text("\n".join([site.config.read_text(), *more]))
@@ -110,7 +110,7 @@ def test_a_lost_reply_shows_as_doubt_and_look(traced: Traced) -> None:
 
 
 def test_the_command_line_begins_a_trace_too(traced: Traced) -> None:
-    done = traced.site.outdial("enqueue", "1003", NUMBER, "--wait", "10")
+    done = traced.site.outdial("enqueue", "1003", NUMBER, "--wait", str(GENEROUS_S))
     assert done.returncode == 0, done.stderr
     [first] = eventually(lambda: [span for span in traced.seen.spans() if span.name == "enqueue"])
     assert (first.parent, first.process, first.kind) == ("", "cli", "producer")

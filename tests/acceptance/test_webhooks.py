@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from ops.children import children_of
 from ops.embedded_redis import EmbeddedRedis
-from ops.installation import Installation, eventually, installation
+from ops.installation import GENEROUS_S, PATIENT, Installation, eventually, installation
 from ops.pbx_simulator.certificate import Certificate, keep_certificate
 from tests.integration.endpoints import TOKEN, Answer, Endpoint, Request, always, endpoint, hang, in_turn
 from worker.hopper import Order
@@ -31,7 +31,7 @@ def certificate(tmp_path: Path) -> Certificate:
 @pytest.fixture
 def site(redis_server: EmbeddedRedis, tmp_path: Path, namespace: str) -> Iterator[Installation]:
     with installation(tmp_path, redis_server, namespace, hq=OPTIONS) as site:
-        site.write_settings()
+        site.write_settings(**PATIENT)
         yield site
 
 
@@ -42,7 +42,7 @@ def endpoints(site: Installation, certificate: Certificate, **answers: Answer) -
         served = {name: stack.enter_context(endpoint(certificate, answer)) for name, answer in answers.items()}
         blocks = [
             f'[webhook.{name}]\nurl = "{each.url}"\nsecret = "{SECRET}"\nca_file = "{each.ca_file}"\n'
-            'allow_networks = ["127.0.0.0/8", "::1/128"]\ntimeout_s = 1\n'
+            'allow_networks = ["127.0.0.0/8", "::1/128"]\ntimeout_s = 30\n'
             for name, each in served.items()
             if name != "source"
         ]
@@ -115,6 +115,9 @@ def test_results_arrive_signed_though_one_endpoint_fails_for_a_while_and_others_
         gone = eventually(lambda: (view := site.hopper.endpoint("gone")).dead == 30 and view)
 
         shown = site.outdial("doctor").stdout
+        # The one that hangs had its chance, and kept no more slots than one endpoint may have.
+        assert 1 <= len(served["hangs"].requests) <= 4
+        served["hangs"].ended.set()
 
     # What arrived is what the results are, and an attempt has the id of the one before it.
     for request in flaky.requests:
@@ -124,8 +127,6 @@ def test_results_arrive_signed_though_one_endpoint_fails_for_a_while_and_others_
     # The CRM of a source hears of its own job, in its own way.
     calls = [(call.method, call.path, json.loads(call.body)) for call in served["source"].requests]
     assert calls == [("PUT", "/hook/0", {"state": "placed", "seq": 1})] * 2
-    # The others had their chance, and no more.
-    assert 1 <= len(served["hangs"].requests) <= 8
     assert site.hopper.endpoint("redirects").last_error.startswith("HTTP 302")
     assert inner.requests == []
     assert gone.state == "disabled"
@@ -157,7 +158,7 @@ def test_a_killed_webhook_process_is_replaced_and_what_it_had_in_hand_is_told_ag
         eventually(lambda: site.hopper.endpoint("crm").in_flight == 0)
 
         supervisor.send_signal(signal.SIGTERM)
-        assert supervisor.wait(timeout=20) == 0
+        assert supervisor.wait(timeout=GENEROUS_S) == 0
 
     one, two = crm.requests
     assert one.headers["webhook-id"] == two.headers["webhook-id"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from producers.api import health, hooks, intake
 from producers.api.batches import _answer
 from producers.api.batching import NoAnswer
 from producers.api.jobs import _advice
@@ -13,10 +14,17 @@ from producers.api.problems import Problem
 from producers.enqueue import Refusal
 from worker.errors import ServiceUnreachable
 from worker.hopper import Once, Order
+from worker.hopper.connection import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S
 from worker.jobs import DialJob
 
 JOB = DialJob(extid="1002", outto="2025550143", pbx="hq")
 AGAIN, NOTHING, PERHAPS = "Send it again", "Nothing was stored", "The job may have been stored"
+
+
+def test_every_way_in_gives_up_before_its_connection_to_redis_does() -> None:
+    waits = [intake._ADMIT_WITHIN_S, intake._ASK_WITHIN_S, health._ANSWER_WITHIN_S, hooks._ANSWER_WITHIN_S]
+    assert max(waits) < CONNECT_TIMEOUT_S < SOCKET_TIMEOUT_S
+    assert hooks._ANSWER_WITHIN_S < 1, "some CRMs wait for no more than a second"
 
 
 def caused_by(error: redis.RedisError) -> ServiceUnreachable:
