@@ -15,7 +15,7 @@ from worker.errors import ServiceUnreachable
 
 MASTER = "outdial"
 _SENTINELS = 3  # two of them must agree that the primary is gone
-_START_S = 60.0
+_START_S = 20.0
 
 
 class RedisGroup(Ensemble):

@@ -14,7 +14,7 @@ from ops.chaos.leaks import secret_of
 from ops.chaos.published import Published
 from ops.chaos.receiver import Receiver
 from ops.children import Ensemble, child
-from ops.installation import Installation
+from ops.installation import GENEROUS_S, Installation
 from ops.pbx_simulator.certificate import keep_certificate
 from ops.ports import reserve_port
 from producers import apikeys
@@ -165,5 +165,5 @@ def get(url: str, **options: Any) -> str:
     """Return what an address shows, with its status on top."""
     with requests.Session() as session:
         session.trust_env = False
-        answer = session.get(url, timeout=20, **options)
+        answer = session.get(url, timeout=GENEROUS_S, **options)
         return f"{answer.status_code}\n{answer.text}"

@@ -7,6 +7,8 @@ from typing import Any
 
 import redis
 
+from ops.installation import GENEROUS_S
+from worker.errors import ServiceUnreachable
 from worker.hopper import connect
 
 _LOOK_S = 0.1
@@ -33,11 +35,17 @@ class Published:
 
     @contextmanager
     def listening(self) -> Iterator["Published"]:
-        """Listen for the length of the block, which begins when the server has agreed to it."""
+        """
+        Listen for the length of the block, which begins when the server has agreed to it.
+
+        Raises:
+            ServiceUnreachable: If it has not within two minutes.
+        """
         thread = threading.Thread(target=self._listen, name="published")
         thread.start()
-        self._hears.wait(10)
         try:
+            if not self._hears.wait(GENEROUS_S):
+                raise ServiceUnreachable("the server lets nobody listen")
             yield self
         finally:
             self._over.set()

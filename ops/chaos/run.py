@@ -12,19 +12,20 @@ import redis
 
 from ops.chaos.account import Account
 from ops.chaos.conductor import Conductor
+from ops.chaos.crew import PROCESSES
 from ops.chaos.evidence import gather, seen_of, unfinished
 from ops.chaos.faults import FAULTS
 from ops.chaos.orders import make_orders
 from ops.chaos.plan import make_plan
 from ops.chaos.producer import Producer
-from ops.chaos.site import Site
+from ops.chaos.site import CREWS, Site
+from ops.installation import eventually
 
 _PROGRESS_S = 10.0
 _LOOK_S = 0.1
 _TOKENS_S = 0.5
 # Of the run, jobs are handed in for all but the last seconds, so that the last faults meet work too.
 _QUIET_END_S = 2.0
-_START_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Run:
 
         Raises:
             ServiceUnreachable: If a part does not start.
+            TimeoutError: If the workers do not.
         """
         options = self.options
         plan = make_plan(options.seed, FAULTS, seconds=options.seconds, per_minute=options.faults_per_minute)
@@ -100,9 +102,8 @@ class Run:
         return Account(evidence)
 
     def _wait_for_workers(self, site: Site) -> None:
-        deadline = time.monotonic() + _START_S
-        while not site.hopper.workers_alive() and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
+        """Begin when all dial: what a slow start takes away from the run would be missing in its account."""
+        eventually(lambda: len(site.hopper.workers_alive()) == len(CREWS) * PROCESSES)
 
     def _go_through(self, site: Site, producer: Producer, conductor: Conductor) -> None:
         began = time.monotonic()

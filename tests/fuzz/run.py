@@ -39,7 +39,7 @@ def fuzz(client: Client, *, examples: int, seed: int | None = None, options: Seq
         "run",
         f"{client.url}/openapi.json",
     ]
-    command += ["-H", f"Authorization: Bearer {client.key}", "--request-timeout", "10", "--continue-on-failure"]
+    command += ["-H", f"Authorization: Bearer {client.key}", "--request-timeout", "120", "--continue-on-failure"]
     # The API key comes with every request from the command line, so schemathesis cannot leave it out.
     command += ["--exclude-checks", "missing_required_header"]
     command += ["--max-examples", str(examples), "--warnings", "off", *options]
