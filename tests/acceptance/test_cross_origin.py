@@ -10,7 +10,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page
 
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
+from ops.ports import reserve_port
 from tests.acceptance.browsing import running_browser
 from tests.acceptance.intake import Intake, intake
 from worker.hopper import Wanted
@@ -95,7 +96,7 @@ def preflight(
 def test_a_preflight_is_answered_to_a_listed_origin_without_a_key_and_without_redis(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    nowhere = f"redis://127.0.0.1:{reserve_port()}/0"
     settings = (f'[api]\ncors_origins = ["{LISTED}"]\n',)
     with intake(tmp_path_factory.mktemp("away"), nowhere, "away", settings=settings) as running:
         answer = preflight(running.served.url, JOBS, headers="authorization, content-type, idempotency-key")

@@ -173,9 +173,9 @@ def test_an_upgrade_is_not_followed_and_the_body_is_read(impatient: Serving) -> 
 
 
 @pytest.mark.parametrize("target", [b"/", b"/nothing"])
-def test_a_tunnel_is_refused_with_an_answer(serving: Serving, target: bytes) -> None:
+def test_a_tunnel_is_refused_with_an_answer(patient: Serving, target: bytes) -> None:
     for rest in (b"", GET, b"\x16\x03\x01\x02\x00\x01"):
-        with serving.connect() as connection:
+        with patient.connect() as connection:
             connection.sendall(b"CONNECT " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n" + rest)
             answer = all_of(connection)
             assert answer.startswith((b"HTTP/1.1 404", b"HTTP/1.1 405"))

@@ -12,7 +12,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from ops.embedded_redis import EmbeddedRedis, free_port
+from ops.embedded_redis import EmbeddedRedis
+from ops.ports import reserve_port
 from tests.certificates import issue, server_context
 from tests.conftest import pbx_settings
 from tests.integration.endpoints import LOOPBACK
@@ -292,7 +293,7 @@ def test_what_keeps_sentinels_from_naming_a_primary_is_named_by_the_doctor(
     tmp_path: Path, trusted: dict[str, Path]
 ) -> None:
     with serving(over_tls(server_context(chains()["expired"], tmp_path))) as server:
-        hosts = f"localhost:{free_port()},localhost:{server.port}"
+        hosts = f"localhost:{reserve_port()},localhost:{server.port}"
         url = f"sentinel://:{TOKEN}@{hosts}/0?master=calls&ssl_ca_certs={trusted['ours']}"
         found = list(examine(Settings(redis_url=url), pbxs=False))[-1]
     problem, advice = tls_problems.sentence(Cause.EXPIRED, tls_peers.REDIS).split("; ")
@@ -350,7 +351,7 @@ class RealRedis:
 
 @pytest.fixture(scope="module")
 def real_redis(tmp_path_factory: pytest.TempPathFactory, trusted: dict[str, Path]) -> Iterator[RealRedis]:
-    folder, port = tmp_path_factory.mktemp("redis-tls"), free_port()
+    folder, port = tmp_path_factory.mktemp("redis-tls"), reserve_port()
     (folder / "openssl.cnf").write_text(UNSAFE)
     first = folder / "first.pem"
     first.write_bytes(chains()["good"][0].pem + chains()["good"][0].key_pem)
