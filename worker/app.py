@@ -69,7 +69,8 @@ def build_app(settings: Settings, *, queue: str | None = None) -> Celery:
         visibility_timeout=settings.limits.visibility_timeout_s,
         redis_socket_timeout=10,
         redis_socket_connect_timeout=5,
-        redis_socket_keepalive=True,
+        # A unix socket has no keepalive, and Celery passes the option on all the same: no result could be stored.
+        redis_socket_keepalive=not (results and results.socket),
         redis_backend_health_check_interval=25,
         redis_max_connections=128,
         # A repeated command is a command executed twice.

@@ -1,7 +1,7 @@
 """Celery's configuration, and the message the pacer's script sends."""
 
 import json
-from ssl import CERT_NONE
+from ssl import CERT_NONE, CERT_REQUIRED
 
 import pytest
 from celery import Celery
@@ -102,3 +102,18 @@ def test_results_are_never_sent_twice_to_an_address_that_may_be_a_former_primary
     pool = backend.client.connection_pool
     assert pool.connection_kwargs["retry"].get_retries() == 0
     assert pool.make_connection().retry.get_retries() == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("redis://:p%40w@h:7/3", {"host": "h", "port": 7, "db": 3, "socket_keepalive": True}),
+        ("rediss://:p%40w@h/3", {"host": "h", "db": 3, "socket_keepalive": True, "cert_reqs": CERT_REQUIRED}),
+        ("sentinel://:p%40w@h/3?master=m", {"db": 3, "socket_keepalive": True}),
+        ("redis+socket://:p%40w@/run/r.sock?virtual_host=3", {"path": "/run/r.sock", "db": 3}),
+    ],
+)
+def test_celery_connects_to_results_by_any_kind_of_address(url: str, options: dict[str, object]) -> None:
+    backend = build_app(Settings(redis_url="redis://127.0.0.1:1/0", result_backend=url)).backend
+    made = backend.client.connection_pool.make_connection()
+    assert {name: getattr(made, name) for name in options} == options
