@@ -100,11 +100,11 @@ def _can_be_encoded(text: str) -> str:
     return text
 
 
-def _iso_utc(moment: datetime) -> str:
+def iso_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_has_a_time_in_utc), PlainSerializer(_iso_utc, when_used="json")]
+Moment = Annotated[AwareDatetime, AfterValidator(_has_a_time_in_utc), PlainSerializer(iso_utc, when_used="json")]
 GivenTime = Annotated[Moment, BeforeValidator(_written_with_offset)]
 Digits = Annotated[str, BeforeValidator(digits_given_as_int)]
 _Text = Annotated[str, AfterValidator(_can_be_encoded)]

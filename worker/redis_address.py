@@ -100,6 +100,15 @@ class RedisAddress:
         """Where it is, without user, password and options: fit for a log."""
         return f"{self.scheme}://{self.socket or ','.join(f'{_host(host)}:{port}' for host, port in self.hosts)}"
 
+    def is_beside(self, other: "RedisAddress") -> bool:
+        """Return whether both addresses lead to one server as one user; their databases may differ."""
+        mine, theirs = (
+            # The order of the sentinels does not matter.
+            (frozenset(address.hosts), address.socket, address.master, address.username)
+            for address in (self, other)
+        )
+        return mine == theirs
+
     @property
     def celery_url(self) -> str:
         """

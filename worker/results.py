@@ -148,34 +148,42 @@ class Deliverer:
     def _deliver(self, news: Sequence[_News], dispatcher: Any) -> None:
         results = [item.result for item in news if isinstance(item, _End)]
         # First, for the results backend may be down for long.
-        not_announced = self._announce(results)
-        self._store(results)
+        announced = self._announce(results)
+        stored = self._store(results)
         for event in self._events_of(news):
             dispatcher.send(event.type, uuid=event.job_id, timestamp=event.at, **event.fields)
         dispatcher.flush()
-        if not_announced is not None:
-            raise not_announced  # they stay in the outbox
-        metrics.jobs_ended(self._hopper.delivered(results))
+        if isinstance(announced, redis.RedisError):
+            raise announced  # they stay in the outbox
+        delivered = self._hopper.delivered(results, keys=_keys_of(self._app, stored), announced=announced)
+        metrics.jobs_ended(delivered.taken)
+        if delivered.missing:
+            self._leave_former_primary(len(delivered.missing))
 
-    def _announce(self, results: Sequence[DialResult]) -> redis.RedisError | None:
-        """Say what kept results from being announced; a full Redis must not keep them from their backend too."""
+    def _leave_former_primary(self, jobs: int) -> None:
+        """Have the next batch find the primary anew; the results are still in the outbox, for the next sweep."""
+        log.warning("results_discarded", jobs=jobs)
+        if isinstance(self._app.backend, RedisBackend):
+            self._app.backend.client.connection_pool.disconnect()
+
+    def _announce(self, results: Sequence[DialResult]) -> set[str] | redis.RedisError:
+        """Return whose ends were announced, or the error: a full Redis must not keep results from the backend."""
         try:
-            self._announcer.announce(results)
+            return self._announcer.announce(results)
         except redis.RedisError as error:
             return error
-        return None
 
-    def _store(self, results: Sequence[DialResult]) -> None:
-        """Store a batch; one result that the backend will never take must not keep the others from it."""
+    def _store(self, results: Sequence[DialResult]) -> list[DialResult]:
+        """Store a batch and return what the backend took; one bad result must not keep the others from it."""
         try:
             store(self._app, results)
         except Exception as error:
             if not _is_for_good(error):
                 raise
-            for result in results:
-                self._store_one(result)
+            return [result for result in results if self._store_one(result)]
+        return list(results)
 
-    def _store_one(self, result: DialResult) -> None:
+    def _store_one(self, result: DialResult) -> bool:
         try:
             store(self._app, [result])
         except Exception as error:
@@ -184,6 +192,8 @@ class Deliverer:
             reason = f"the results backend cannot take it ({type(error).__name__}); `outdial status` has it"
             log.error("result_set_aside", job_id=result.job_id, error=type(error).__name__)
             self._hopper.set_aside("result", reason, job_id=result.job_id)
+            return False
+        return True
 
     def _events_of(self, news: Sequence[_News]) -> Iterator[TaskEvent]:
         lives = self._lives_of(news)
@@ -258,6 +268,14 @@ def _store_placed_in_redis(backend: RedisBackend, placed: Sequence[DialResult]) 
                 pipe.set(key, meta)
             pipe.publish(key, meta)
         pipe.execute()
+
+
+def _keys_of(app: Celery, results: Sequence[DialResult]) -> dict[str, str]:
+    """Return the keys of results in a Redis results backend, by job id; empty for any other backend."""
+    backend = app.backend
+    if not isinstance(backend, RedisBackend):
+        return {}
+    return {result.job_id: backend.get_key_for_task(result.job_id).decode() for result in results}
 
 
 def _is_for_good(error: Exception) -> bool:

@@ -92,3 +92,28 @@ def test_any_login_reaches_both_our_client_and_celery(username: str, password: s
 def test_our_client_is_made_from_it(url: str, expected: dict[str, object]) -> None:
     options = connect(url).connection_pool.connection_kwargs
     assert expected.items() <= options.items()
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("redis://u:pw@h:7/3", True),
+        ("redis://u:pw@h:7/0", True),
+        ("redis://u:pw@h:8/3", False),
+        ("redis://u:pw@other:7/3", False),
+        ("redis://another:pw@h:7/3", False),
+        ("redis+socket://u:pw@/run/r.sock?virtual_host=3", False),
+    ],
+)
+def test_addresses_of_one_server_and_user_are_beside_each_other(other: str, same: bool) -> None:
+    assert RedisAddress.parse("redis://u:pw@h:7/3").is_beside(RedisAddress.parse(other)) is same
+
+
+def test_a_group_of_sentinels_is_the_same_in_any_order_and_another_with_another_primary() -> None:
+    group = RedisAddress.parse("sentinel://a:1,b:2/0?master=m")
+    assert group.is_beside(RedisAddress.parse("sentinel://b:2,a:1/1?master=m"))
+    assert not group.is_beside(RedisAddress.parse("sentinel://a:1,b:2/1?master=other"))
+    assert not group.is_beside(RedisAddress.parse("sentinel://a:1,c:2/1?master=m"))
+    socket = RedisAddress.parse("redis+socket:///run/r.sock?virtual_host=1")
+    assert socket.is_beside(RedisAddress.parse("redis+socket:///run/r.sock"))
+    assert not socket.is_beside(RedisAddress.parse("redis+socket:///run/other.sock"))

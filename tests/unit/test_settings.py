@@ -336,6 +336,25 @@ def test_an_address_from_elsewhere_is_no_secret_in_the_settings_file(
     assert Settings.load(file).secret_files == ()
 
 
+# --- where results are
+
+
+@pytest.mark.parametrize(
+    ("result_backend", "database"),
+    [
+        (None, 2),
+        ("redis://:pw@h:7/1", 1),
+        ("redis://:pw@elsewhere:7/1", None),
+        ("db+sqlite:///results.sqlite", None),
+    ],
+)
+def test_results_on_the_server_of_the_jobs_have_a_database_there(
+    result_backend: str | None, database: int | None
+) -> None:
+    settings = Settings(redis_url="redis://:pw@h:7/2", result_backend=result_backend)
+    assert settings.result_database == database
+
+
 # --- passwords of Redis
 
 

@@ -85,6 +85,19 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """
+    What became of the outbox entries of some results.
+
+    This step removed the entries of `taken`. Those of `missing` stay, because the server lacks the result or its
+    announcement: a fail-over discarded it, or another server has it.
+    """
+
+    taken: tuple[DialResult, ...] = ()
+    missing: tuple[DialResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Parked:
     """A job will be tried again; whether its PBX's breaker closed by this step."""
 

@@ -157,9 +157,14 @@ class Scripts:
         except redis.ResponseError as error:
             error.add_note(f"step {name}")
             if isinstance(error, _ELSEWHERE):
-                connection.disconnect()
-                self._pool.disconnect(inuse_connections=False)
+                self.leave_server()
             raise
+
+    def leave_server(self) -> None:
+        """Close the calling thread's connection and the idle ones; the next step asks where the primary is."""
+        if self._own.connection is not None:
+            self._own.connection.disconnect()
+        self._pool.disconnect(inuse_connections=False)
 
     def run_and_wait(self, name: str, *args: str, replicas: int, wait_s: float) -> tuple[Any, int]:
         """

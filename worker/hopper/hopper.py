@@ -1,14 +1,16 @@
 """The hopper: where jobs wait, and the only way anything about them changes."""
 
+import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Literal
 
 import redis
 
 from worker.errors import InputRefused
-from worker.hopper.answers import Receipt
+from worker.fields import iso_utc
+from worker.hopper.answers import Delivered, Receipt
 from worker.hopper.apikeys import ApiKeys
 from worker.hopper.attempts import Attempts
 from worker.hopper.connection import connect
@@ -31,6 +33,8 @@ from worker.settings import (
 
 # Jobs per script call: long enough to be cheap, short enough (about 3 ms) not to hold others up.
 PUT_BATCH = 100
+# As `scripts/delivered.lua` answers.
+_TAKEN, _MISSING = 1, -1
 
 
 class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
@@ -48,10 +52,11 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         replication: How many replicas must have a claim before its phone rings.
         looks: How doubtful jobs are looked after.
         breaker: When a PBX is left alone.
+        result_database: Database of the results if they are on this same server, else None.
         actor: Who acts, for timelines: a worker's name or a person's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one for each group of settings
         self,
         client: "redis.Redis",
         *,
@@ -61,9 +66,11 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         replication: ReplicationSettings | None = None,
         looks: LookSettings | None = None,
         breaker: BreakerSettings | None = None,
+        result_database: int | None = None,
         actor: str = "",
     ) -> None:
         super().__init__(client, namespace, actor=actor)
+        self._result_database = result_database
         self._retain_s = retain_s
         self._limits = limits or TimeLimits()
         self._looks = looks or LookSettings()
@@ -81,6 +88,7 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
             replication=settings.replication,
             looks=settings.look,
             breaker=settings.breaker,
+            result_database=settings.result_database,
             actor=actor,
         )
 
@@ -196,20 +204,41 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         )
         return None if answer is None else list(answer)
 
-    def delivered(self, results: Iterable[DialResult]) -> list[DialResult]:
+    def delivered(
+        self,
+        results: Iterable[DialResult],
+        *,
+        keys: Mapping[str, str] | None = None,
+        announced: Collection[str] = (),
+    ) -> Delivered:
         """
-        Take results off the outbox; one that changed since stays.
+        Take results off the outbox.
+
+        A result that changed since stays. So does one that this server lacks: a fail-over may have discarded what
+        another server took. A process that dies right after this leaves nothing.
+
+        Args:
+            results: Ends that the results backend has taken.
+            keys: The backend's keys by job id; looked up if the results are on the server of the jobs.
+            announced: Ids of the jobs whose ends were announced; looked up in their records.
 
         Returns:
-            Those taken off by this: each end of a job is among them once, whoever says it again.
+            Those that this step took off (each end of a job once, however often it is delivered), and those that
+            this server lacks. If there are any, the calling thread's connection may lead to a former primary and
+            is closed.
         """
-        given, args = list(results), list[str | float]()
-        for result in given:
-            assert result.finished_at is not None, "only ended jobs are delivered"
-            # The text form has microseconds, the hopper's stamp too: compare a hair later.
-            args += [result.job_id, repr(result.finished_at.timestamp() + 1e-5)]
-        taken = self._scripts.run("delivered", *args) if args else []
-        return [result for result, is_taken in zip(given, taken, strict=True) if is_taken]
+        given = list(results)
+        if not given:
+            return Delivered()
+        keys = keys or {}
+        rows = [_row(one, key=keys.get(one.job_id, ""), was_announced=one.job_id in announced) for one in given]
+        jobs_in = int(self.client.get_connection_kwargs().get("db") or 0)
+        payload = {"jobs_in": jobs_in, "results_in": self._result_database, "ends": rows}
+        answers = list(zip(given, self._scripts.run("delivered", json.dumps(payload)), strict=True))
+        missing = tuple(result for result, answer in answers if answer == _MISSING)
+        if missing:
+            self._scripts.leave_server()
+        return Delivered(tuple(result for result, answer in answers if answer == _TAKEN), missing)
 
     def set_aside(
         self, what: Literal["message", "job", "result", "delivery"], reason: str, *, job_id: str = ""
@@ -233,3 +262,11 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
     def wake_call(self) -> WakeCall:
         """Return what a pacer sleeps on; one for each thread."""
         return WakeCall(self.client, self.keys.wake)
+
+
+def _row(result: DialResult, *, key: str, was_announced: bool) -> list[str | float | bool]:
+    """Return an end as `scripts/delivered.lua` takes it."""
+    assert result.finished_at is not None, "only ended jobs are delivered"
+    # The text form has microseconds, the hopper's stamp too: compare a hair later.
+    finished_at = result.finished_at.timestamp() + 1e-5
+    return [result.job_id, result.state, finished_at, key, iso_utc(result.finished_at), was_announced]

@@ -190,6 +190,12 @@ class Settings(BaseSettings):
         return RedisAddress.parse(url) if url.startswith(addresses.IN_REDIS) else None
 
     @property
+    def result_database(self) -> int | None:
+        """Database of the results on the jobs' own Redis; None if another server or another backend has them."""
+        results = self.result_address
+        return results.database if results and results.is_beside(self.redis_address) else None
+
+    @property
     def queue(self) -> str:
         """Celery's queue of released jobs."""
         return f"{self.namespace}.dial"

@@ -80,17 +80,23 @@ class Announcer:
         self._sources = telling_sources(settings)
         self._keeping = keeping_of(settings)
 
-    def announce(self, results: Sequence[DialResult]) -> None:
+    def announce(self, results: Sequence[DialResult]) -> set[str]:
         """
         Store their deliveries, once, however often this is called.
+
+        Returns:
+            Ids of the jobs whose records now show that their end was announced; the others interest no target.
 
         Raises:
             redis.exceptions.RedisError: If that failed; then the results must stay in the outbox.
         """
+        announced: set[str] = set()
         for first in range(0, len(results), _BATCH):
             ends = [(result, self._wanting(result)) for result in results[first : first + _BATCH]]
             if self._sources or any(names for _, names in ends):
                 self._hopper.announce(ends, origins=self._origins, sources=self._sources, keeping=self._keeping)
+                announced.update(result.job_id for result, _ in ends)
+        return announced
 
     def _wanting(self, result: DialResult) -> list[str]:
         return [

@@ -157,6 +157,15 @@ def test_a_death_right_after_delivered_leaves_nothing(quick: Stage) -> None:
     assert quick.sweep() == []
 
 
+def test_a_death_after_delivered_found_nothing_leaves_the_result_to_the_sweeper(quick: Stage) -> None:
+    job_id, claim = quick.claimed()
+    result = quick.finish(job_id, "n1", claim)
+    assert result is not None
+    assert quick.hopper.delivered([result], announced={job_id}).missing == (result,)
+
+    assert quick.sweep() == [job_id]
+
+
 def test_a_death_before_delivered_has_the_result_delivered_again(quick: Stage) -> None:
     job_id, claim = quick.claimed()
     quick.finish(job_id, "n1", claim)

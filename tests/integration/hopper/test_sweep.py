@@ -179,9 +179,9 @@ def test_each_end_of_a_job_is_taken_off_by_one_step_however_often_it_is_said(qui
     assert older is not None
     assert newer is not None
 
-    assert quick.hopper.delivered([older]) == []
-    assert quick.hopper.delivered([newer, newer]) == [newer]
-    assert quick.hopper.delivered([newer]) == []
+    assert quick.hopper.delivered([older]).taken == ()
+    assert quick.hopper.delivered([newer, newer]).taken == (newer,)
+    assert quick.hopper.delivered([newer]).taken == ()
 
 
 def test_delivering_nothing_and_strangers_is_harmless(stage: Stage) -> None:

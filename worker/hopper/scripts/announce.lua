@@ -34,8 +34,8 @@ local stored = 0
 for _, ended in ipairs(given.ends) do
   local job, finished_at, result, names = ended[1], ended[2], ended[3], ended[4]
   local record = read(job, 'finished_at', 'origin', 'ends', 'told')
-  local ends = string.match(record.ends or '1', '^%d%d?%d?%d?%d?%d?$') or '1'
-  local told, told_end = string.match(record.told or '0|', '^(%d%d?%d?%d?%d?%d?)|(%d*)$')
+  local ends = this_end(record)
+  local told, told_end = last_told(record)
   if FINAL[record.state] and tonumber(record.finished_at or 0) <= finished_at and told_end ~= ends then
     local seq = tonumber(told or 0) + 1
     local origin = record.origin or 'none'

@@ -60,6 +60,15 @@ def test_where_nobody_listens_nothing_is_asked_of_redis() -> None:
     assert announced(silent, result()) == []
 
 
+def test_ends_that_redis_was_asked_to_announce_are_returned() -> None:
+    picky = settings(webhook={"crm": {"url": URL, "secret": SECRET, "states": ["failed"]}})
+    ends = [result("j1"), result("j2", state="failed")]
+    announce = Announcer(Recorder(), picky).announce  # type: ignore[arg-type]
+    assert announce(ends[:1]) == set()
+    # Both are in one step, so the records of both show it.
+    assert announce(ends) == {"j1", "j2"}
+
+
 def test_where_nobody_wants_this_result_nothing_is_asked_of_redis() -> None:
     picky = settings(webhook={"crm": {"url": URL, "secret": SECRET, "states": ["failed"]}})
     assert announced(picky, result()) == []

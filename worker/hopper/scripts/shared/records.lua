@@ -63,3 +63,8 @@ local function read(id, ...)
   end
   return record
 end
+
+-- How often the job has ended, as text, and of its announcements: how many, and of which end the last was.
+-- Both forms begin again where somebody spoiled them.
+local function this_end(record) return string.match(record.ends or '1', '^%d%d?%d?%d?%d?%d?$') or '1' end
+local function last_told(record) return string.match(record.told or '0|', '^(%d%d?%d?%d?%d?%d?)|(%d*)$') end
