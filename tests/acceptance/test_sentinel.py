@@ -1,24 +1,32 @@
-"""A primary that dies under load, a replica that falls behind: workers go on, and nothing rings twice."""
+"""A primary that dies under load, a replica that falls behind: nothing is lost, and nothing rings twice."""
 
 import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import redis
 
 from ops.installation import Installation, eventually, installation
 from ops.pbx_simulator import rung_twice
 from ops.redis_group import RedisGroup
 from worker.app import build_app
+from worker.errors import CallOutcomeUnknown
 from worker.jobs import DialJob, JobState
 from worker.redis_address import RedisAddress
 
+# A busy machine takes several times as long.
+pytestmark = pytest.mark.timeout(400)
 OPTIONS = ("--extensions", "1000-1099", "--ring-s", "0.02", "--talk-s", "0.05", "--log-level", "warning")
-QUICK = ("[limits]", "attempt_deadline_s = 4", "claim_lease_s = 4.5", "claim_dead_s = 5", "release_ttl_s = 3")
+# Lost claims and messages are recovered soon; on a busy machine the PBX may be slow to reply.
+QUICK = ("[limits]", "attempt_deadline_s = 12", "claim_lease_s = 12.5", "claim_dead_s = 13", "release_ttl_s = 3")
 CAREFUL = ("[replication]", "wait_replicas = 1", "wait_s = 0.3")
+SLOTS = 16
+PATIENCE_S = 120
 
 
 @pytest.fixture
@@ -30,7 +38,7 @@ def group(tmp_path: Path) -> Iterator[RedisGroup]:
 @pytest.fixture
 def site(group: RedisGroup, tmp_path: Path, namespace: str) -> Iterator[Installation]:
     with installation(tmp_path, group, namespace, hq=OPTIONS) as site:
-        site.write_settings(calls_per_second=60, burst=1)
+        site.write_settings(calls_per_second=60, burst=1, read_timeout_s=8, connect_timeout_s=3)
         yield site
 
 
@@ -53,46 +61,82 @@ def rings(site: Installation) -> int:
     return len(site.pbxs["hq"].rings())
 
 
+def final(site: Installation, jobs: list[str]) -> int:
+    return sum(count for state, count in states(site, jobs).items() if state.is_final)
+
+
+def is_over(site: Installation, jobs: list[str]) -> bool:
+    """Whether every job has ended and its result was delivered; False while the primary changes."""
+    with suppress(redis.ConnectionError):
+        outbox = f"{site.namespace}:outbox"
+        return final(site, jobs) == len(jobs) and not site.hopper.client.exists(outbox)
+    return False
+
+
+def by_celery(site: Installation, jobs: Iterable[str]) -> list[object]:
+    """Return results as Celery itself reads them through the sentinels; one that is missing is a time-out."""
+    app = build_app(site.settings)
+    try:
+        return [app.AsyncResult(job).get(timeout=10, propagate=False) for job in jobs]
+    finally:
+        app.backend.result_consumer.stop()
+        app.backend.client.close()
+        app.close()
+
+
+def nothing_is_lost(site: Installation, group: RedisGroup, jobs: list[str], *, fail_overs: int = 1) -> None:
+    """Hold rings, records and results against each other."""
+    assert rung_twice(site.pbxs["hq"].rings()) == {}
+    results = list(site.hopper.results(jobs))
+    ended = Counter(result.state for result in results)
+    assert set(ended) <= {JobState.PLACED, JobState.UNKNOWN}
+    # No more than were under way at a fail-over.
+    assert ended[JobState.UNKNOWN] <= fail_overs * SLOTS
+    stored = by_celery(site, jobs)
+    for result, kept in zip(results, stored, strict=True):
+        is_placed = result.state is JobState.PLACED
+        assert kept == result.plain() if is_placed else isinstance(kept, CallOutcomeUnknown), result.job_id
+    logged = site.worker_log.read_text()
+    address = RedisAddress.parse(group.url)
+    for never in ("worker_died", address.password, address.sentinel_password):
+        assert str(never) not in logged
+
+
 @pytest.mark.parametrize("more", [(), CAREFUL], ids=["at once", "replicated"])
 def test_a_fail_over_under_load(site: Installation, group: RedisGroup, more: tuple[str, ...]) -> None:
     configure(site, *more)
     jobs = put(site, 300)
     eventually(lambda: group.replica() and site.hopper.client.execute_command("WAIT", 1, 1000) == 1)
-    with site.workers(processes=2, concurrency=8):
-        eventually(lambda: rings(site) > 60)
-        old = group.primary()
-        old.end_process(kill=True)
-        died_at = time.time()
-        eventually(lambda: group.primary() is not old)
+    with site.workers(processes=2, concurrency=SLOTS // 2):
+        eventually(lambda: rings(site) > 60, within_s=PATIENCE_S)
+        if not more:
+            group.bring_in_step()  # without wait_replicas, a fail-over may forget what the replica has not got
+        old, died_at = group.primary(), time.time()
+        group.fail_over()
         promoted_s = time.time() - died_at
         old.start()  # as the replica it will be; with wait_replicas nobody dials before
-        eventually(lambda: any(ring.t > died_at + 1 for ring in site.pbxs["hq"].rings()), within_s=40)
+        eventually(lambda: any(ring.t > died_at + 1 for ring in site.pbxs["hq"].rings()), within_s=PATIENCE_S)
         dialing_s = min(ring.t for ring in site.pbxs["hq"].rings() if ring.t > died_at + 1) - died_at
-        eventually(lambda: finals(site, jobs) == len(jobs), within_s=60)
-        # What was on its way to the results backend when the primary died, a sweep brings again.
-        eventually(lambda: not site.hopper.client.exists(f"{site.namespace}:outbox"))
+        eventually(lambda: is_over(site, jobs), within_s=PATIENCE_S)
     print(f"promoted after {promoted_s:.1f} s, dialing again after {dialing_s:.1f} s")
-
-    assert rung_twice(site.pbxs["hq"].rings()) == {}
-    ended = states(site, jobs)
-    assert set(ended) <= {JobState.PLACED, JobState.UNKNOWN}
-    assert ended[JobState.UNKNOWN] <= 16
-    told = site.worker_log.read_text()
-    address = RedisAddress.parse(group.url)
-    for never in ("worker_died", address.password, address.sentinel_password):
-        assert str(never) not in told
-    placed = [result for result in site.hopper.results(jobs) if result.state is JobState.PLACED]
-    app = build_app(site.settings)
-    # Read back through sentinels by Celery itself.
-    stored = [app.AsyncResult(result.job_id).get(timeout=10) for result in placed[::20]]
-    assert stored == [result.plain() for result in placed[::20]]
-    app.backend.result_consumer.stop()
-    app.backend.client.close()
-    app.close()
+    nothing_is_lost(site, group, jobs)
 
 
-def finals(site: Installation, jobs: list[str]) -> int:
-    return sum(count for state, count in states(site, jobs).items() if state.is_final)
+def test_a_second_fail_over_to_the_data_of_the_first_primary(site: Installation, group: RedisGroup) -> None:
+    # Until the sentinels make the former primary a replica, it holds what it died with, and they may promote it.
+    configure(site, *CAREFUL)
+    jobs = put(site, 300)
+    eventually(lambda: group.replica() and site.hopper.client.execute_command("WAIT", 1, 1000) == 1)
+    with site.workers(processes=2, concurrency=SLOTS // 2):
+        eventually(lambda: rings(site) > 60, within_s=PATIENCE_S)
+        first = group.primary()
+        group.fail_over()
+        first.start()
+        assert group.fail_back() is first
+        # The workers stay connected to the other one until it becomes a replica.
+        eventually(group.is_whole, within_s=PATIENCE_S)
+        eventually(lambda: is_over(site, jobs), within_s=PATIENCE_S)
+    nothing_is_lost(site, group, jobs, fail_overs=2)
 
 
 def test_nobody_dials_while_the_replica_is_silent(site: Installation, group: RedisGroup) -> None:
@@ -108,10 +152,10 @@ def test_nobody_dials_while_the_replica_is_silent(site: Installation, group: Red
             eventually(lambda: "replicas_missing" in site.worker_log.read_text())
             eventually(lambda: any("errno" in site.hopper.record(job) for job in jobs))
             assert rings(site) == before
-            assert finals(site, jobs) == 0
+            assert final(site, jobs) == 0
         finally:
             os.kill(replica.pid, signal.SIGCONT)
-        eventually(lambda: states(site, jobs)[JobState.PLACED] == len(jobs), within_s=30)
+        eventually(lambda: states(site, jobs)[JobState.PLACED] == len(jobs))
     assert {result.attempts for result in site.hopper.results(jobs)} == {1}
     assert rung_twice(site.pbxs["hq"].rings()) == {}
 
