@@ -19,8 +19,8 @@ _TAKES_THE_TIME = _READS_THE_TIME + (
     "if given then WHO, clock = string.gsub(WHO, '\\31.*$', ''), { given, 0 } end\n"
 )
 _MARK = "\x1f"
-# Two steps never see the same time: the order of jobs depends on it. On a server they are about as far apart.
-_TICK_S = 0.0001
+# Two steps never see the same time: the order of jobs depends on it, and results show it in milliseconds.
+_TICK_S = 0.001
 
 
 class StepClock:

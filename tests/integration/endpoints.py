@@ -86,7 +86,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def finish_request(self, request: object, client_address: object) -> None:
         try:
             if self.context is not None:
-                request.settimeout(10)  # type: ignore[attr-defined]  # a socket
+                request.settimeout(60)  # type: ignore[attr-defined]  # a socket
                 request = self.context.wrap_socket(request, server_side=True)  # type: ignore[arg-type]
             super().finish_request(request, client_address)  # type: ignore[arg-type]
         except (OSError, ValueError):

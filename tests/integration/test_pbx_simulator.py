@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import requests
 
+from ops.children import die_with_parent
 from ops.installation import log_lines
 from ops.pbx_simulator import Ring, read_hits, read_journal, rung_twice
 from ops.pbx_simulator.__main__ import main
@@ -49,6 +50,7 @@ class RunningPbx:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  one call, no lock taken
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

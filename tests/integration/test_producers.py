@@ -23,6 +23,7 @@ from worker.errors import InputRefused, KeyConflict
 from worker.hopper import Go, Hopper, Wanted
 from worker.jobs import DialJob, JobState
 
+pytestmark = pytest.mark.usefixtures("clock")
 OUTDIAL = [sys.executable, "-m", "producers.cli"]
 
 

@@ -12,7 +12,7 @@ from ops.tcp_proxy import TcpProxy
 from tests.integration.hopper.stage import eventually
 
 SHORT_S = 0.1
-LONG_S = 5.0
+LONG_S = 60.0
 
 
 class UpperCase:
