@@ -160,6 +160,8 @@ def _sentence(problem: Any, known: Collection[str], what: str, right: Mapping[st
         return f"{field}: is missing; expected {right[field]}"
     if kind == "too_early":
         return f"{field}: {shown(field, value)} is too early; expected {problem['msg']}"
+    if isinstance(value, ValueError):  # the source of a row could not read it
+        return f"{field}: {value}"
     if inner:
         part = "metadata.name" if inner[-1] == "[key]" else "metadata.text"
         return f"{field}.{_name(inner[0])}: {shown(field, value)} is invalid; expected {right[part]}"

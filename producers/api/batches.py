@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from tempfile import SpooledTemporaryFile
-from typing import IO, Annotated
+from typing import IO, Annotated, TextIO
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response, StreamingResponse
@@ -18,7 +18,8 @@ from producers.api.intake import Intake
 from producers.api.jobs import PATH
 from producers.api.problems import Problem, of_idempotency_key, unavailable
 from producers.enqueue import Refusal, Ticket
-from producers.importing import SOURCES, FileFormat, RowKeys, Tally, import_rows
+from producers.importing import SOURCES, FileFormat, Outcome, Tally, import_rows
+from producers.row_keys import RowKeys
 from worker.errors import InputRefused, ServiceUnreachable
 from worker.hopper import Once
 from worker.metrics import jobs_accepted
@@ -85,17 +86,9 @@ class BatchRoutes:
 
     def _handed_in(self, rows: IO[bytes], kind: FileFormat, caller: Caller, name: str | None) -> IO[bytes]:
         text = io.TextIOWrapper(rows, encoding="utf-8", errors="surrogateescape", newline="")
-        outcomes = import_rows(
-            self._intake.dialer,
-            SOURCES[kind](text),
-            keys=RowKeys(name) if name else None,
-            pbx=caller.only_pbx,
-            allowed=caller.pbxs,
-            origin=caller.origin,
-        )
         answers = _spool()
         try:
-            _answer(outcomes, answers, is_over=self._intake.is_over.is_set)
+            _answer(self._outcomes(text, kind, caller, name), answers, is_over=self._intake.is_over.is_set)
         except BaseException:
             answers.close()
             raise
@@ -104,13 +97,22 @@ class BatchRoutes:
         answers.seek(0)
         return answers
 
+    def _outcomes(self, text: TextIO, kind: FileFormat, caller: Caller, name: str | None) -> Iterator[Outcome]:
+        # A generator, so that a list that is refused as a whole is refused where `_answer` can answer it.
+        yield from import_rows(
+            self._intake.dialer,
+            SOURCES[kind](text),
+            keys=RowKeys(name) if name else None,
+            pbx=caller.only_pbx,
+            allowed=caller.pbxs,
+            origin=caller.origin,
+        )
 
-def _answer(
-    outcomes: Iterator[tuple[int, Ticket | Refusal]], answers: IO[bytes], *, is_over: Callable[[], bool]
-) -> None:
+
+def _answer(outcomes: Iterator[Outcome], answers: IO[bytes], *, is_over: Callable[[], bool]) -> None:
     tally, line = Tally(), 0
     try:
-        for line, outcome in outcomes:
+        for line, outcome, _ in outcomes:
             tally.count(outcome)
             if isinstance(outcome, Ticket) and outcome.is_new:
                 jobs_accepted("batch")

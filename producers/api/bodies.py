@@ -78,7 +78,7 @@ async def read_json(request: Request, *, most: int) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise Problem(400, "the body is not UTF-8 text; send JSON in UTF-8") from None
     except NotJson as wrong:
-        raise Problem(400, f"the body {str(wrong).replace('; give one {...} per line', '')}") from None
+        raise Problem(400, f"the body {wrong}") from None
 
 
 def expect(request: Request, *media_types: str) -> str:

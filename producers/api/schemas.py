@@ -92,7 +92,7 @@ _NDJSON: Schema = {
 _CSV: Schema = {
     "type": "string",
     "description": "The first line names the columns: extid, outto, and any other fields of a job, metadata as "
-    "metadata.NAME; in any order, and with `;` or tab if you like.",
+    "metadata.NAME; in any order, and with `;`, `|` or tab if you like.",
     "pattern": r"^extid,outto(,metadata\.[a-z]{1,20})?\r?\n",
 }
 BATCH_BODY: Schema = {

@@ -1,21 +1,21 @@
 """`outdial import`."""
 
-import csv
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
-from io import BufferedReader, TextIOWrapper
-from pathlib import Path
-from typing import TextIO, cast
 
 import click
 
 from producers.commands.door import traced, with_dialer
 from producers.enqueue import Dialer, Refusal
-from producers.importing import SOURCES, FileFormat, RowKeys, Tally, import_rows, open_source
+from producers.importing import SOURCES, FileFormat, Tally, import_rows
+from producers.list_file import ListFile, open_list
+from producers.rejects_file import RejectsFile
+from producers.row_keys import RowKeys
 from producers.showing import progress_bar
+from producers.sources import RejectedRow, Source
 from worker.errors import InputRefused, ServiceUnreachable
 
 _MOST_SHOWN = 20
@@ -24,9 +24,9 @@ _ROWS_PER_LOOK = 500
 
 @click.command("import")
 @click.argument("file")
-@click.option("--format", "file_format", type=click.Choice(list(SOURCES)), help="Else the file's suffix says.")
+@click.option("--format", "file_format", type=click.Choice(list(SOURCES)), help="Else the file's beginning says.")
 @click.option("--pbx", metavar="NAME", help="For rows that name none; else the settings say.")
-@click.option("--rejects", metavar="FILE", help="Write rejected rows here as CSV: line,reason.")
+@click.option("--rejects", metavar="FILE", help="Write rejected rows here, to be corrected and imported.")
 @click.option("--json", "as_json", is_flag=True, help="Write the summary as JSON.")
 @with_dialer
 def import_command(
@@ -47,69 +47,75 @@ def import_command(
     Each row becomes a job. The same rows again add nothing, while two equal rows of one file are two jobs. Rows
     that are not right are rejected with their line (the row's first) and the reason, and the others go in: then
     the exit code is 2.
+
+    With --rejects the rejected rows are written as they are to a file of the same format, with the columns
+    outdial_line and outdial_reason (and outdial_row, for a row whose cells cannot be told apart). Correct them
+    there, and import that file with the same options.
     """
     if pbx is not None:
         dialer.pbx_for(pbx)
     tally = Tally()
-    with traced(dialer.settings), ExitStack() as open_things:
-        text, source, size = _opened(open_things, file, file_format)
-        report = open_things.enter_context(_rejections(rejects, beside=file))
-        show = open_things.enter_context(progress_bar(size))
-        with _said_how_far(tally):
-            for line, outcome in import_rows(dialer, SOURCES[source](text), keys=RowKeys(), pbx=pbx):
-                tally.count(outcome)
-                if isinstance(outcome, Refusal):
-                    report(line, str(outcome))
-                if tally.total % _ROWS_PER_LOOK == 0:
-                    show(_bytes_read(text, size), str(tally))
+    with (
+        traced(dialer.settings),
+        open_list(file, file_format, on_wait=lambda: _say_that_it_waits(file)) as rows,
+        _rejects_of(rows, rejects) as (source, writer),
+        progress_bar(rows.size) as show,
+        _said_how_far(tally),
+    ):
+        report = _Report(writer)
+        for line, outcome, text in import_rows(dialer, source, keys=RowKeys(), pbx=pbx):
+            tally.count(outcome)
+            if isinstance(outcome, Refusal):
+                report(RejectedRow(line, str(outcome), text))
+            if tally.total % _ROWS_PER_LOOK == 0:
+                show(rows.bytes_read, str(tally))
     click.echo(json.dumps(asdict(tally)) if as_json else str(tally))
-    if tally.rejected:
-        click.echo(f"outdial: {tally.rejected:,} of {tally.total:,} rows were rejected.", err=True)
-        sys.exit(2)
+    _conclude(file, tally, rejects)
 
 
-def _opened(
-    open_things: ExitStack, file: str, file_format: FileFormat | None
-) -> tuple[TextIOWrapper, FileFormat, int | None]:
-    text, source, size = open_source(file, file_format)
-    open_things.callback(text.detach if file == "-" else text.close)
-    return text, source, size
+@contextmanager
+def _rejects_of(rows: ListFile, rejects: str | None) -> Iterator[tuple[Source, RejectsFile | None]]:
+    """Read the list's header, and open the file of rejected rows, before anything is handed in."""
+    if rejects == "-":
+        raise InputRefused(["--rejects: '-' names no file; give a file's name, or /dev/stderr"])
+    source = SOURCES[rows.file_format](rows.text)
+    if rejects is None:
+        yield source, None
+        return
+    with closing(RejectsFile.open(rejects, source.rejects, beside=rows)) as writer:
+        yield source, writer
 
 
 class _Report:
     """Rejected rows: all of them in a file, or the first on stderr."""
 
-    def __init__(self, file: TextIO | None) -> None:
-        self._rows = csv.writer(file, lineterminator="\n") if file else None
+    def __init__(self, writer: RejectsFile | None) -> None:
+        self._writer = writer
         self.count = 0
-        if self._rows:
-            self._rows.writerow(("line", "reason"))
 
-    def __call__(self, line: int, reason: str) -> None:
+    def __call__(self, row: RejectedRow) -> None:
         """Report one row."""
         self.count += 1
-        if self._rows:
-            self._rows.writerow((line, reason))
+        if self._writer:
+            self._writer.write(row)
         elif self.count <= _MOST_SHOWN:
-            click.echo(f"line {line}: {reason}", err=True)
+            click.echo(f"line {row.line}: {row.reason}", err=True)
         elif self.count == _MOST_SHOWN + 1:
             click.echo("There are more; --rejects FILE writes them all.", err=True)
 
 
-@contextmanager
-def _rejections(path: str | None, *, beside: str) -> Iterator[_Report]:
-    """Open the report; never over the file that is being read."""
-    if path is None:
-        yield _Report(None)
-        return
-    try:
-        if beside != "-" and Path(path).exists() and Path(path).samefile(beside):
-            raise InputRefused([f"{path}: is the file to import; give --rejects another name"])
-        file = Path(path).open("w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise InputRefused([f"{path}: {error.strerror or 'cannot be written'}"]) from None
-    with file:
-        yield _Report(file)
+def _conclude(file: str, tally: Tally, rejects: str | None) -> None:
+    """Write to stderr what the counts do not show; exit with code 2 if rows were rejected."""
+    if not tally.total:
+        click.echo(f"outdial: {file} has no rows.", err=True)
+    if tally.rejected:
+        advice = f" Correct them in {rejects} and import that file." if rejects else ""
+        click.echo(f"outdial: {tally.rejected:,} of {tally.total:,} rows were rejected.{advice}", err=True)
+        sys.exit(2)
+
+
+def _say_that_it_waits(file: str) -> None:
+    click.echo(f"outdial: {file} is a pipe, and waits for a program that writes to it.", err=True)
 
 
 @contextmanager
@@ -120,10 +126,8 @@ def _said_how_far(tally: Tally) -> Iterator[None]:
         yield
     except ServiceUnreachable as unreachable:
         raise ServiceUnreachable(f"{unreachable}. So far {tally}; {again}") from unreachable
+    except InputRefused as refused:
+        raise InputRefused([f"{refused}. So far {tally}; {again}" if tally.total else str(refused)]) from refused
     except KeyboardInterrupt:
         click.echo(f"Stopped. So far {tally}; {again}.", err=True)
         raise
-
-
-def _bytes_read(text: TextIOWrapper, size: int | None) -> int:
-    return 0 if size is None else cast("BufferedReader", text.buffer).tell()

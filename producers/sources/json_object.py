@@ -18,7 +18,7 @@ def json_object(text: str) -> dict[str, Any]:
     """
     value = json_value(text)
     if not isinstance(value, dict):
-        raise NotJson("is not a JSON object; give one {...} per line")
+        raise NotJson("is not a JSON object; give one {...}")
     return value
 
 

@@ -276,6 +276,30 @@ def test_a_bad_row_keeps_no_other_out(client: Client) -> None:
     assert (found["extid"], found["metadata"]) == ("1002", {"lead": "L-1"})
 
 
+def test_a_file_of_rejected_rows_may_be_sent_as_a_batch(client: Client) -> None:
+    head = "extid,outto,outdial_line,outdial_row,outdial_reason\n"
+    text = f'{head}1002,2025550143,7,,"extid: was wrong"\n,,8,"> 1003",bad\n'
+    rows = rows_of(client.post(BATCH, data=text, headers=CSV))
+    assert [row.get("line") for row in rows] == [2, 3, None]
+    assert (rows[0]["is_new"], rows[1]["problems"]) == (True, ["the header has 2 cells and this row 1"])
+    lines = '{"outdial_line": 7, "outdial_reason": "x", "extid": "1002", "outto": "2025550143"}'
+    assert rows_of(client.post(BATCH, data=lines, headers=NDJSON))[-1]["summary"]["added"] == 1
+
+
+def test_a_batch_that_is_wrong_as_a_whole_is_refused_with_a_sentence(client: Client) -> None:
+    for text, sentence in (
+        (b"\x1f\x8b\x08", "the file is compressed (gzip)"),
+        (
+            b"phone;ext\n1;2\n",
+            "line 1: the header lacks the columns extid and outto; rename 'phone' to outto and 'ext'",
+        ),
+        (b'{"extid":"1002","outto":"2025550143"}\n', "the file begins with {, as NDJSON does"),
+    ):
+        answer = client.post(BATCH, data=text, headers=CSV)
+        assert answer.status_code == 400
+        assert problem_of(answer)["detail"].startswith(sentence)
+
+
 def test_a_batch_under_one_key_is_handed_in_once(client: Client) -> None:
     text = "\n".join(json.dumps(JOB | {"extid": str(2000 + n % 2)}) for n in range(4))
     named = NDJSON | {"Idempotency-Key": "batch-1"}

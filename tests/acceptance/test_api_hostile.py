@@ -222,6 +222,16 @@ def _received(connection: socket.socket) -> bytes:
         return b""
 
 
+WORKBOOK = b"PK\x03\x04" + bytes(26) + b"[Content_Types].xml" + bytes(2000) + b"xl/workbook.xml" + bytes(10**6)
+
+
+def _nested(depth: int) -> bytes:
+    row = "{}"
+    for _ in range(depth):
+        row = json.dumps({"outdial_row": row})
+    return row.encode()
+
+
 ROWS: dict[str, tuple[str, Callable[[], bytes], int, int]] = {
     # media type, body, status, rejected rows
     "a CSV of one endless line": ("text/csv", lambda: b"extid,outto\n" + b"1" * (5 * 2**20), 200, 1),
@@ -233,6 +243,11 @@ ROWS: dict[str, tuple[str, Callable[[], bytes], int, int]] = {
     "rows that are not UTF-8": ("text/csv", lambda: b"extid,outto\n1001,2025550143\n\xff,\xfe\n", 200, 1),
     "a quote never closed": ("text/csv", lambda: b'extid,outto\n"1,2\n' + b"x,3\n" * 5_000, 200, 5_001),
     "nothing": ("text/csv", lambda: b"", 400, 0),
+    "a workbook as CSV": ("text/csv", lambda: WORKBOOK, 400, 0),
+    "a workbook as NDJSON": ("application/x-ndjson", lambda: WORKBOOK, 400, 0),
+    "UTF-16 without BOM": ("text/csv", lambda: "extid,outto\n1,2\n".encode("utf-16-le"), 400, 0),
+    "a header of 60,000 columns": ("text/csv", lambda: b"a," * 30_000 + b"\n1\n", 400, 0),
+    "rejected rows nested in rejected rows": ("application/x-ndjson", lambda: _nested(12) + b"\n", 200, 1),
     "many names in many rows": (
         "application/x-ndjson",
         lambda: (json.dumps(dict.fromkeys(map(str, range(5_000)), 0)).encode() + b"\n") * 100,

@@ -61,7 +61,7 @@ def test_every_good_row_rings_once_and_every_bad_one_is_named(site: Installation
 
     assert (first.returncode, json.loads(first.stdout)["added"]) == (2, ROWS)
     assert json.loads(again.stdout)["added"] == 0
-    lines = [int(row["line"]) for row in csv.DictReader(io.StringIO(rejects.read_text()))]
+    lines = [int(row["outdial_line"]) for row in csv.DictReader(io.StringIO(rejects.read_text()))]
     assert lines == [ROWS + 2 + n for n in range(bad)]
 
     results = [json.loads(line) for line in shown]

@@ -358,13 +358,16 @@ def test_wrong_rows_are_named_and_the_good_ones_go_in(run: Run, hopper: Hopper, 
     )
     result = run("import", "-", "--rejects", str(rejects), "--json", stdin=rows)
     assert (result.exit_code, tally(result)) == (2, (2, 0, 6))
-    assert result.stderr == "outdial: 6 of 8 rows were rejected.\n"
-    with rejects.open(newline="") as file:
-        header, *refused = csv.reader(file)
-    assert header == ["line", "reason"]
-    assert [line for line, _ in refused] == ["3", "4", "5", "6", "7", "8"]
-    assert "choose one of hq, branch" in refused[2][1]
-    assert "90123" not in rejects.read_text()
+    assert result.stderr == (
+        f"outdial: 6 of 8 rows were rejected. Correct them in {rejects} and import that file.\n"
+    )
+    with rejects.open(newline="", errors="surrogateescape") as file:
+        refused = list(csv.DictReader(file, strict=True))
+    assert [row["outdial_line"] for row in refused] == ["3", "4", "5", "6", "7", "8"]
+    assert [row["extid"] for row in refused] == ["abc", "1002", "1003", "", "1005", ""]
+    assert [row["outdial_row"] for row in refused] == ["", "", "", "> 1004", "", '> 1006,"41006,']
+    assert "choose one of hq, branch" in refused[2]["outdial_reason"]
+    assert all("90123" not in row["outdial_reason"] for row in refused)
     assert (waiting(hopper, "hq"), waiting(hopper, "branch")) == (1, 1)
 
 

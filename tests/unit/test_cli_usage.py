@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from producers.cli import cli
 from producers.commands.values import SECONDS, SINCE
+from producers.list_file import open_list
 
 SETTINGS = """
 redis_url = "redis://:s3cret@127.0.0.1:1/0"
@@ -131,6 +133,8 @@ def test_settings_that_cannot_be_read_are_an_error_of_input() -> None:
         (["import", "/"], "Is a directory"),
         (["import", "/dev/null", "--pbx", "nope"], "choose one of hq"),
         (["import", "/dev/null"], "the file is empty"),
+        (["import", "/dev/null", "--rejects", "-"], "--rejects: '-' names no file"),
+        (["import", __file__], "line 1: the header lacks the columns extid and outto"),
         (["cancel"], "Missing argument"),
         (["status", "x\udcff"], "there is no job"),
         (["why", "nonsense"], "there is no job 'nonsense'"),
@@ -210,6 +214,68 @@ def test_an_import_that_loses_redis_says_that_it_may_be_repeated(config: str, tm
     result = run("import", str(file), "--config", config)
     assert result.exit_code == 3
     assert "what went in is not added twice" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["leads.xlsx", "leads.csv", "leads.ndjson", "leads"])
+@pytest.mark.parametrize("how", ["file", "standard input", "as CSV", "as NDJSON"])
+def test_a_workbook_is_named_whatever_it_is_called(config: str, tmp_path: Path, name: str, how: str) -> None:
+    file = tmp_path / name
+    with zipfile.ZipFile(file, "w") as workbook:
+        for part in ("[Content_Types].xml", "xl/workbook.xml", "xl/worksheets/sheet1.xml"):
+            workbook.writestr(part, "<x/>")
+    command = {
+        "file": ["import", str(file)],
+        "standard input": ["import", "-"],
+        "as CSV": ["import", str(file), "--format", "csv"],
+        "as NDJSON": ["import", str(file), "--format", "ndjson"],
+    }[how]
+    result = CliRunner().invoke(cli, [*command, "--config", config], input=file.read_bytes())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "outdial: the file is an Excel workbook (.xlsx); save its sheet as CSV in UTF-8 "
+        '(in Excel: "CSV UTF-8") and import that file\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "file_format"),
+    [
+        ("a.csv", "extid,outto\n", "csv"),
+        ("a.json", '{"extid":"1"}\n', "ndjson"),
+        ("a.ndjson", "", "ndjson"),
+        ("a.jsonl", "[1]\n", "ndjson"),
+        ("a.csv", '\ufeff\n {"extid":"1"}\n', "ndjson"),
+        ("a.ndjson", '"extid";"outto"\n', "csv"),
+        ("a.JSON", "sep=;\n", "ndjson"),
+        ("a", "", "csv"),
+        ("a.xlsx", "extid,outto\n", "csv"),
+    ],
+)
+def test_the_format_is_told_by_how_a_file_begins_and_else_by_its_suffix(
+    tmp_path: Path, name: str, content: str, file_format: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+    with open_list(str(file), None) as found:
+        assert (found.file_format, found.size) == (file_format, len(content.encode()))
+
+
+def test_standard_input_that_is_closed_is_one_sentence(config: str) -> None:
+    command = [
+        "sh",
+        "-c",
+        '"$@" <&-',
+        "sh",
+        sys.executable,
+        "-m",
+        "producers.cli",
+        "--config",
+        config,
+        "import",
+        "-",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "outdial: -: standard input is closed\n")
 
 
 def test_rejects_never_go_over_the_file_that_is_read(config: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.importing import RowKeys
+from producers.row_keys import RowKeys
 from worker.jobs import DialJob
 
 ROW = {"extid": "1001", "outto": "41000", "metadata": {"a": "1", "b": "2"}}

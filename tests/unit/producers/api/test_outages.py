@@ -12,6 +12,7 @@ from producers.api.batching import NoAnswer
 from producers.api.jobs import _advice
 from producers.api.problems import Problem
 from producers.enqueue import Refusal
+from producers.importing import Outcome
 from worker.errors import ServiceUnreachable
 from worker.hopper import Once, Order
 from worker.hopper.connection import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S
@@ -50,9 +51,9 @@ def test_whoever_has_no_key_hears_whether_to_look_first(error: ServiceUnreachabl
         assert _advice(error, order).startswith(AGAIN)
 
 
-def refusals(*, then: Exception | None = None) -> Iterator[tuple[int, Refusal]]:
+def refusals(*, then: Exception | None = None) -> Iterator[Outcome]:
     for line in (2, 3, 4):
-        yield line, Refusal(line, ("wrong",))
+        yield line, Refusal(line, ("wrong",)), ("", "")
     if then:
         raise then
 
