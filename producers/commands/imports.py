@@ -24,8 +24,8 @@ _ROWS_PER_LOOK = 500
 
 @click.command("import")
 @click.argument("file")
-@click.option("--format", "file_format", type=click.Choice(list(SOURCES)), help="Else the file's beginning says.")
-@click.option("--pbx", metavar="NAME", help="For rows that name none; else the settings say.")
+@click.option("--format", "file_format", type=click.Choice(list(SOURCES)), help="By default the beginning of the file decides.")
+@click.option("--pbx", metavar="NAME", help="For rows that name no PBX; by default as in the settings.")
 @click.option("--rejects", metavar="FILE", help="Write rejected rows here, to be corrected and imported.")
 @click.option("--json", "as_json", is_flag=True, help="Write the summary as JSON.")
 @with_dialer
@@ -44,13 +44,13 @@ def import_command(
     A CSV file's first line names its columns: those of a dial job (extid and outto at least), `metadata` for a
     JSON object, `metadata.NAME` for one entry of it. An NDJSON file has one object per line.
 
-    Each row becomes a job. The same rows again add nothing, while two equal rows of one file are two jobs. Rows
-    that are not right are rejected with their line (the row's first) and the reason, and the others go in: then
-    the exit code is 2.
+    Each row becomes a job. The same rows again add nothing, while two equal rows of one file are two jobs. Wrong
+    rows are rejected with their line (the row's first) and the reason, and the others go in: then the exit code
+    is 2.
 
-    With --rejects the rejected rows are written as they are to a file of the same format, with the columns
-    outdial_line and outdial_reason (and outdial_row, for a row whose cells cannot be told apart). Correct them
-    there, and import that file with the same options.
+    With --rejects the rejected rows go to a file of the same format as they are, with the columns outdial_line and
+    outdial_reason (and outdial_row, for a row whose cells cannot be told apart). Correct them there, and import
+    that file with the same options.
     """
     if pbx is not None:
         dialer.pbx_for(pbx)
