@@ -1,9 +1,11 @@
 """Processes we start are processes we stop: by their own id, gently and then not."""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -72,11 +74,32 @@ def _children_of_thread(thread: Path) -> list[str]:
 
 def is_running(pid: int) -> bool:
     """Whether a process, ours or not, still runs; one that only waits to be reaped does not. Linux only."""
+    return _state_of(pid) not in ("", "Z")
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """
+    Freeze a process for the length of the block; Linux only.
+
+    A signal takes effect a little after it was sent, so this waits until the process has stopped.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        while _state_of(pid) not in ("", "T", "Z"):
+            time.sleep(0.001)
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _state_of(pid: int) -> str:
+    """Return the letter of a process's state, see proc_pid_stat(5); empty if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+        return ""
+    return stat.rpartition(")")[2].split()[0]
 
 
 class Ensemble(ABC):

@@ -24,7 +24,7 @@ _ROWS_PER_LOOK = 500
 
 @click.command("import")
 @click.argument("file")
-@click.option("--format", "file_format", type=click.Choice(list(SOURCES)), help="By default the beginning of the file decides.")
+@click.option("--format", "file_format", type=click.Choice(list(SOURCES)), help="By default its start decides.")
 @click.option("--pbx", metavar="NAME", help="For rows that name no PBX; by default as in the settings.")
 @click.option("--rejects", metavar="FILE", help="Write rejected rows here, to be corrected and imported.")
 @click.option("--json", "as_json", is_flag=True, help="Write the summary as JSON.")

@@ -1,16 +1,14 @@
 """Redis goes away, freezes, fills up, becomes a copy: the intake says so at once, and goes on when it is back."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 import redis
 import requests
 
+from ops.children import frozen
 from ops.embedded_redis import EmbeddedRedis
 from ops.installation import eventually
 from tests.acceptance.intake import PIPEDRIVE, SOURCES, Client, Intake, intake, problem_of
@@ -69,18 +67,9 @@ def expect_service(client: Client) -> None:
     eventually(lambda: client.hook(PIPEDRIVE).status_code == 200)
 
 
-@contextmanager
-def frozen(server: EmbeddedRedis) -> Iterator[None]:
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
-
-
 def test_a_frozen_redis_holds_nobody_up(server: EmbeddedRedis, client: Client) -> None:
     # How long each way waits is tested in tests/unit/producers/api/test_outages.py.
-    with frozen(server):
+    with frozen(server.pid):
         assert "nothing was done" in expect_unavailable(client)
     expect_service(client)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.children import children_of, is_running
+from ops.children import children_of, frozen, is_running
 from ops.embedded_redis import EmbeddedRedis
 from ops.installation import GENEROUS_S, PATIENT, Installation, eventually, installation
 from ops.pbx_simulator import rung_twice
@@ -88,12 +88,8 @@ def test_a_frozen_worker_rings_nobody_twice_when_it_thaws(site: Installation) ->
     jobs = put(site, 200)
     with site.workers(processes=2, concurrency=8) as supervisor:
         eventually(lambda: states(site, jobs)[JobState.PLACED] > 20)
-        frozen = children_of(supervisor.pid)[0]
-        os.kill(frozen, signal.SIGSTOP)
-        try:
+        with frozen(children_of(supervisor.pid)[0]):
             eventually(lambda: sum(states(site, jobs)[s] for s in (JobState.PLACED, JobState.UNKNOWN)) == 200)
-        finally:
-            os.kill(frozen, signal.SIGCONT)
         assert_kept(site, jobs)
 
 

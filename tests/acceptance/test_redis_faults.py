@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from ops.children import children_of
+from ops.children import children_of, frozen
 from ops.embedded_redis import EmbeddedRedis
 from ops.installation import Installation, eventually, installation, log_lines
 from ops.pbx_simulator import rung_twice
@@ -97,12 +97,8 @@ def told(site: Installation) -> str:
 
 
 def test_a_frozen_redis(load: Load, site: Installation) -> None:
-    os.kill(site.server.pid, signal.SIGSTOP)
-    try:
-        with load.fault():
-            eventually(lambda: told_by(site, "redis_away", "pacer"))
-    finally:
-        os.kill(site.server.pid, signal.SIGCONT)
+    with frozen(site.server.pid), load.fault():
+        eventually(lambda: told_by(site, "redis_away", "pacer"))
     load.ends_well(unknown=16)
 
 

@@ -1,7 +1,5 @@
 """A primary that dies under load, a replica that falls behind: nothing is lost, and nothing rings twice."""
 
-import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from ops.children import frozen
 from ops.installation import Installation, eventually, installation
 from ops.pbx_simulator import rung_twice
 from ops.redis_group import RedisGroup
@@ -145,16 +144,13 @@ def test_nobody_dials_while_the_replica_is_silent(site: Installation, group: Red
     with site.workers(processes=1, concurrency=8):
         first = put(site, 5)
         eventually(lambda: states(site, first)[JobState.PLACED] == 5)
-        os.kill(replica.pid, signal.SIGSTOP)
-        try:
+        with frozen(replica.pid):
             before = rings(site)
             jobs = put(site, 40, first=5)
             eventually(lambda: "replicas_missing" in site.worker_log.read_text())
             eventually(lambda: any("errno" in site.hopper.record(job) for job in jobs))
             assert rings(site) == before
             assert final(site, jobs) == 0
-        finally:
-            os.kill(replica.pid, signal.SIGCONT)
         eventually(lambda: states(site, jobs)[JobState.PLACED] == len(jobs))
     assert {result.attempts for result in site.hopper.results(jobs)} == {1}
     assert rung_twice(site.pbxs["hq"].rings()) == {}

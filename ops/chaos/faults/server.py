@@ -1,12 +1,11 @@
 """Faults of the Redis server."""
 
-import os
 import random
-import signal
 from typing import Any, Final
 
 from ops.chaos.faults.fault import Fault, Missed, Struck
 from ops.chaos.site import Site
+from ops.children import frozen
 
 _PARTS: Final = ("redis",)
 # For an fsync's end, a hundredth of a second each.
@@ -39,11 +38,8 @@ def _wait_until_written(site: Site) -> None:
 def freeze_redis(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
     """SIGSTOP: connections stay open and nothing is answered, as with a swapping or forking server."""
     pid, seconds = site.server.pid, dice.uniform(1, 4)
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with frozen(pid):
         site.rest(seconds)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     return Struck(f"{seconds:.1f} s")
 
 

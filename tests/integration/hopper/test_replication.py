@@ -1,14 +1,12 @@
 """A claim and the replicas: told to have it only by those that do, also over a new connection."""
 
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 
+from ops.children import frozen
 from ops.embedded_redis import EmbeddedRedis
 from tests.integration.hopper.stage import Stage, eventually
 from worker.hopper import Hopper, connect
@@ -23,14 +21,6 @@ class Pair:
         self.primary = EmbeddedRedis(folder / "a", append_only=False, password="pw", more=at_once)
         more = [f"replicaof 127.0.0.1 {self.primary.port}", "masterauth pw"]
         self.replica = EmbeddedRedis(folder / "b", append_only=False, password="pw", more=more)
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        os.kill(self.replica.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.replica.pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +62,7 @@ def test_a_claim_the_replica_has_not_is_not_also_over_a_new_connection(stage: St
     job_id = stage.put()
     stage.release()
     eventually(lambda: stage.hopper.client.execute_command("WAIT", 1, 1000))
-    with pair.frozen():
+    with frozen(pair.replica.pid):
         stage.go(job_id, "n1")
         assert not stage.hopper.is_replicated(job_id, "n1")
         # A claim whose reply was lost is asked for again, on a connection that has written nothing.
