@@ -23,7 +23,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 _EXPECTED = {
     "extid": "1 to 10 digits",
-    "outto": "a telephone number as text, such as '+44 20 7946 0018'",
+    "outto": "a telephone number as text, with + and country code",
     "outto.number": "a telephone number as text; numbers with a point, an exponent or over 15 digits lose digits",
     "autoanswer": "yes or no",
     "pbx": "the name of a PBX in the settings (a-z 0-9 _ -)",

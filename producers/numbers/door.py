@@ -2,15 +2,14 @@
 
 from producers.numbers.doubts import is_beyond_doubt, refuse_guesses
 from producers.numbers.emergency import is_emergency_everywhere, read_unless_emergency, spells_emergency
-from producers.numbers.grammar import Written
 from producers.numbers.reading import Reading
 from producers.numbers.refusals import emergency_refused, masked_text, refused, service_code_refused
 from worker.settings import NumberRules
 
 # Strings of more characters hide an emergency number only where a rule puts something in front of them.
 _MAY_BE_EMERGENCY = 14
-# Shorter ones are extensions and the like, which belong to no country.
-_MAY_BE_NATIONAL = 7
+# Shorter ones are extensions and the like, but for those of a country whose whole numbers are as short.
+_SURELY_NATIONAL = 7
 
 
 def dialable(outto: str, rules: NumberRules | None, *, country: str | None = None, home: str | None = None) -> str:
@@ -71,8 +70,8 @@ def _without_rules(outto: str, country: str | None, home: str | None) -> str:
     if number.is_code:
         raise service_code_refused(outto)
     refuse_guesses(outto, number)
-    if country and country.strip() and _may_be_national(number):
-        _refuse_other_country(outto, country, home)
+    if country and country.strip() and not number.digits.startswith(("+", "00")):
+        _refuse_other_country(outto, number.digits, country, home)
     return number.digits
 
 
@@ -87,21 +86,22 @@ def _is_emergency(keys: str, country: str | None) -> bool:
     return known is not None and spells_emergency(keys, countries=[known])
 
 
-def _may_be_national(number: Written) -> bool:
-    is_prefixed = number.is_international or number.digits.startswith("00")
-    return not is_prefixed and len(number.digits) >= _MAY_BE_NATIONAL
-
-
-def _refuse_other_country(outto: str, country: str, home: str | None) -> None:
+def _refuse_other_country(outto: str, digits: str, country: str, home: str | None) -> None:
     """Refuse a number of another country than those that this PBX dials as they are written."""
     from producers.numbers.countries import NO_COUNTRY, known_country  # noqa: PLC0415
 
-    known = known_country(country)
-    if known is None:
+    known, is_long = known_country(country), len(digits) >= _SURELY_NATIONAL
+    if known is None and is_long:
         raise refused(outto, f"is written nationally, and {masked_text(country)} {NO_COUNTRY}")
-    if known != home:
+    if known and known != home and (is_long or _is_short_number_of(known, digits)):
         raise refused(
             outto,
             f"is written nationally, as in {known}, and this PBX has no rules for that; "
             "write it with + and country code, or add country to [pbx.NAME.numbers]",
         )
+
+
+def _is_short_number_of(country: str, digits: str) -> bool:
+    from producers.numbers.parsing import is_valid  # noqa: PLC0415
+
+    return is_valid(digits, country)

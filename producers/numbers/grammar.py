@@ -86,9 +86,9 @@ def _read(outto: str) -> Written:
     if _CODE.fullmatch(text):
         return Written(text, [], [], [])
     number = _number(text.removesuffix("."))
-    if number is None or mistakes.is_decimal(text):
+    if number is None:
         raise refused(outto, mistakes.mistake_in(text))
-    if problem := _problem_of(number) or _lost_plus(outto, number.digits):
+    if problem := mistakes.damage_in(text) or _problem_of(number) or _lost_plus(outto, number.digits):
         raise refused(outto, problem)
     return number
 

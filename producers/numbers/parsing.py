@@ -16,7 +16,7 @@ from phonenumbers import (
 from producers.numbers.countries import NO_COUNTRY, known_country
 from producers.numbers.doubts import without_home_zero
 from producers.numbers.grammar import Written
-from producers.numbers.international import MOST_DIGITS, has_extra_zero, is_possible
+from producers.numbers.international import MOST_DIGITS, has_extra_zero, is_possible, problem_of
 from producers.numbers.refusals import masked_text
 from producers.numbers.writing import TrunkUse, code_of, digits_of, international_prefix, trunk_prefix, trunk_use
 from worker.settings import NumberRules
@@ -25,6 +25,7 @@ _NO_NUMBER = "is not a telephone number; give + and country code, or a number as
 _NO_COUNTRY_KNOWN = "is written nationally, and its country is not known; write it with + and country code"
 _OR_SET = "write it with + and country code, or set plus_missing in [pbx.NAME.numbers]"
 _TOO_SHORT = "is too short"
+_NORTH_AMERICA = 1
 _SIZES = {
     ValidationResult.TOO_SHORT: _TOO_SHORT,
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: _TOO_SHORT,
@@ -84,9 +85,26 @@ def parsed(text: str, region: str | None) -> PhoneNumber | None:
     # Italian numbers begin with a 0 that is part of them; elsewhere a second 0 is a mistake.
     if len(digits) > MOST_DIGITS or (number.italian_leading_zero and has_extra_zero(digits)):
         return None
+    if text.startswith("+") and _begins_with_trunk(text[1:], number) and not _may_lose_trunk(number):
+        return None
     verdict = is_possible_number_with_reason(number)
     is_local = verdict == ValidationResult.IS_POSSIBLE_LOCAL_ONLY and not text.startswith("+")
     return number if is_local or verdict == ValidationResult.IS_POSSIBLE else None
+
+
+def _begins_with_trunk(digits: str, number: PhoneNumber) -> bool:
+    code = code_of(number)
+    trunk = trunk_prefix(code)
+    return bool(trunk) and digits.removeprefix(str(code)).startswith(trunk)
+
+
+def _may_lose_trunk(number: PhoneNumber) -> bool:
+    """
+    Return whether the trunk prefix behind a country code, which the library drops, can be nothing else.
+
+    It must leave a number that exists. In North America it never is one: 0011 is how Australia dials abroad.
+    """
+    return code_of(number) != _NORTH_AMERICA and is_valid_number(number)
 
 
 def is_local(number: PhoneNumber) -> bool:
@@ -143,7 +161,7 @@ def _lacks_prefixes(digits: str, region: str | None) -> bool:
     if digits[0] == "0":
         return False
     trunk = trunk_prefix(country_code_for_region(region)) if region else ""
-    return not (trunk and digits.startswith(trunk) and _is_valid(digits, region))
+    return not (trunk and digits.startswith(trunk) and is_valid(digits, region))
 
 
 def _unless_ambiguous(
@@ -154,7 +172,9 @@ def _unless_ambiguous(
     trunk = trunk_prefix(code)
     if (trunk and _is_whole(digits, found, trunk)) or rules.plus_missing == "national" or is_local(found):
         return found
-    if _begins_with_own_code(digits, found, code):
+    if digits.startswith(str(code)) and not is_valid_number(found):
+        is_doubtful = True
+    elif _begins_with_own_code(digits, found, code):
         is_doubtful = is_possible(f"{code}{digits}")
     else:
         is_doubtful = trunk_use(found) is TrunkUse.ALWAYS or _may_be_another(number, found, region)
@@ -166,7 +186,7 @@ def _is_whole(digits: str, found: PhoneNumber, trunk: str) -> bool:
     """Return whether digits begin with the trunk prefix, and not with a country code whose + was lost."""
     if not digits.startswith(trunk):
         return False
-    return trunk == "0" or is_valid_number(found) or not _is_valid(f"+{digits}", None)
+    return trunk == "0" or is_valid_number(found) or not is_valid(f"+{digits}", None)
 
 
 def _begins_with_own_code(digits: str, found: PhoneNumber, code: int) -> bool:
@@ -180,13 +200,14 @@ def _may_be_another(number: Written, found: PhoneNumber, region: str) -> bool:
     if not (is_possible(digits) or is_possible(f"{code_of(found)}0{digits}")):
         return False
     if not is_valid_number(found):
-        return _is_valid(f"+{digits}", None) or _is_valid(f"0{digits}", region)
+        return is_valid(f"+{digits}", None) or is_valid(f"0{digits}", region)
     # Where the PBX adds a trunk prefix, digits may as well be a list's E.164, unless brackets mark the area code.
     is_added = trunk_use(found) is TrunkUse.OPTIONAL
-    return is_added and number.brackets != [0] and _is_valid(f"+{digits}", None)
+    return is_added and number.brackets != [0] and is_valid(f"+{digits}", None)
 
 
-def _is_valid(text: str, region: str | None) -> bool:
+def is_valid(text: str, region: str | None) -> bool:
+    """Return whether *text* is a valid number, written internationally or as it is in *region*."""
     try:
         return is_valid_number(parse(text, region))
     except NumberParseException:
@@ -205,7 +226,7 @@ def _unread(digits: str, region: str | None) -> Unread:
     except NumberParseException:
         return Unread(_NO_NUMBER)
     if verdict == ValidationResult.IS_POSSIBLE:
-        return Unread(_NO_NUMBER)
+        return Unread((digits[0] == "+" and problem_of(digits[1:])) or _NO_NUMBER)
     is_abroad = digits.startswith(("+", "00"))
     whose = region if region and not is_abroad else "its country"
     size = _SIZES.get(verdict, "has another length than is possible")

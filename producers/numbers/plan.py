@@ -20,7 +20,7 @@ from producers.numbers.countries import known_country
 from producers.numbers.doubts import form_problem, looks_like_two, refuse_guesses, tail_problem
 from producers.numbers.emergency import connects_to_emergency, read_unless_emergency, spells_emergency
 from producers.numbers.grammar import Written
-from producers.numbers.parsing import Unread, is_local, phone_number
+from producers.numbers.parsing import Unread, is_local, is_valid, phone_number
 from producers.numbers.reading import Reading
 from producers.numbers.refusals import COUNTRY, PREMIUM, emergency_refused, refused, service_code_refused
 from producers.numbers.writing import code_of, digits_of, e164, international_prefix, is_of_plan, written_for
@@ -52,13 +52,16 @@ def read(
     )
     if number.is_code:
         return _service_code(outto, number, rules)
-    if len(number.digits) <= rules.internal_digits and not number.is_international:
+    if _is_internal(number, rules, country):
         return _internal(outto, number, rules, region)
     meant = phone_number(number, rules, region=region, country=country)
     if isinstance(meant, Unread):
         return _not_understood(outto, number, rules, region, meant)
     _refuse_doubts(outto, number, meant, rules)
-    return _judged(outto, number.digits, meant, rules, region, in_full=in_full)
+    judged = _judged(outto, number.digits, meant, rules, region, in_full=in_full)
+    if rules.write == "keep":
+        _refuse_another_meaning(outto, number, meant, rules, home)
+    return judged
 
 
 # --- whether it may be called
@@ -68,6 +71,14 @@ def _service_code(outto: str, number: Written, rules: NumberRules) -> Reading:
     if rules.service_codes == "refuse":
         raise service_code_refused(outto)
     return Reading(number.digits, "service_code")
+
+
+def _is_internal(number: Written, rules: NumberRules, country: str | None) -> bool:
+    if len(number.digits) > rules.internal_digits or number.is_international:
+        return False
+    # In some countries the numbers of all subscribers are as short.
+    elsewhere = known_country(country)
+    return elsewhere in (None, rules.country) or not is_valid(number.digits, elsewhere)
 
 
 def _internal(outto: str, number: Written, rules: NumberRules, region: str | None) -> Reading:
@@ -101,6 +112,20 @@ def _refuse_doubts(outto: str, number: Written, meant: PhoneNumber, rules: Numbe
         raise refused(outto, problem)
     if looks_like_two(number) and not is_valid_number(meant):
         raise refused(outto, mistakes.TWO_NUMBERS)
+
+
+def _refuse_another_meaning(
+    outto: str, number: Written, meant: PhoneNumber, rules: NumberRules, home: str | None
+) -> None:
+    """Refuse a number of another country whose digits, dialed as they are, would be a number of the PBX's own."""
+    if number.digits.startswith(("+", "00", international_prefix(rules) or "+")):
+        return
+    if not is_of_plan(meant, rules.country or home):
+        country = _country(meant, rules, is_local=False) or "another country"
+        raise refused(
+            outto,
+            f"is of {country}, and this PBX dials numbers as they are written; write it with + and country code",
+        )
 
 
 def _judged(

@@ -42,6 +42,14 @@ REFUSED_EVERYWHERE = [
     ("442079E6", "lost digits in a spreadsheet"),
     ("#N/A", "is an error or a formula"),
     ("#REF!", "is an error or a formula"),
+    ("#WERT!", "is an error or a formula"),
+    ("#¡VALOR!", "is an error or a formula"),
+    ("01.12.2026", "looks like a date"),
+    ("1-12-2026", "looks like a date"),
+    ("2026-12-01", "looks like a date"),
+    ("12/31/2026", "looks like a date"),
+    ("442,079,460,018", "has separators of thousands"),
+    ("1,234", "has separators of thousands"),
     ("########", "is an error or a formula"),
     ('="02079460018"', "is an error or a formula"),
     ("=020 7946 0018", "is an error or a formula"),
@@ -293,3 +301,63 @@ def test_the_setting_for_service_codes_allows_nothing_else() -> None:
         assert refusal(outto, rules).code == "invalid_number"
     assert refusal("*67911", rules).code == "emergency_number"
     assert refusal("#31#112", rules).code == "emergency_number"
+
+
+# --- where the digits would be another number's
+
+ELSEWHERE = "and this PBX dials numbers as they are written"
+
+
+@pytest.mark.parametrize("home", [None, "GB"])
+@pytest.mark.parametrize(
+    ("outto", "country"),
+    [("030 231250", "DE"), ("(202) 555-0143", "US"), ("22122", "VU"), ("32 14 48", "Greenland")],
+)
+def test_a_number_of_another_country_is_not_dialed_as_it_is_written(
+    outto: str, country: str, home: str | None
+) -> None:
+    for rules in (NumberRules(write="keep", country=home), None):
+        with pytest.raises(NumberRefused, match=r"as they are written|as in"):
+            dialable(outto, rules, country=country, home=home)
+
+
+def test_numbers_of_the_plan_of_the_pbx_are_kept() -> None:
+    keep = NumberRules(write="keep", country="GB")
+    assert dialable("01534 440018", keep, country="JE") == "01534440018"
+    assert dialable("+49 30 231250", keep, country="DE") == "+4930231250"
+    assert dialable("0049 30 231250", keep, country="DE") == "004930231250"
+    assert dialable("1002", keep, country="GL") == "1002"
+
+
+def test_the_prefix_of_another_country_is_not_dialed_as_it_is_written() -> None:
+    with pytest.raises(NumberRefused, match=ELSEWHERE):
+        dialable("011 65 6123 8217", NumberRules(write="keep", country="GB"))
+
+
+def test_a_short_number_of_the_country_that_is_given_is_no_extension() -> None:
+    rules = NumberRules(country="DE")
+    assert dialable("32 14 48", rules, country="GL") == "00299321448"
+    assert dialable("1002", rules, country="GL") == "1002"
+    assert dialable("32 14 48", NumberRules(country="GL"), country="GL") == "321448"
+
+
+@pytest.mark.parametrize(
+    "outto", ["+1 1 656 123 8217", "+1 1 202 555 0143", "+1 150 843 0864", "+7 8 100 000 00 00"]
+)
+@pytest.mark.parametrize("rules", [NumberRules(country=country) for country in ("GB", "US", "RU")])
+def test_no_digit_is_cut_to_make_a_number_that_does_not_exist(outto: str, rules: NumberRules) -> None:
+    with pytest.raises(NumberRefused, match="behind its country code that is dialed at home only"):
+        dialable(outto, rules)
+
+
+def test_the_prefix_of_australia_is_not_the_country_code_of_north_america() -> None:
+    for rules in (NumberRules(country="DE"), NumberRules(country="US"), NumberRules(write="keep")):
+        with pytest.raises(NumberRefused):
+            dialable("0011 239 981 2869", rules)  # Sao Tome from Australia
+    assert dialable("0011 239 981 2869", NumberRules(country="AU")) == "00112399812869"
+
+
+def test_a_country_code_without_plus_is_not_taken_for_the_beginning_of_a_number() -> None:
+    # Fiji's numbers have 7 digits, or 11.
+    with pytest.raises(NumberRefused, match="dialed at home only"):
+        dialable("679 (0) 7012623", NumberRules(country="JP"), country="FJ")
