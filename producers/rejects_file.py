@@ -1,5 +1,6 @@
 """The file that rejected rows are written to; it holds telephone numbers."""
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -41,8 +42,13 @@ class RejectsFile:
         Raises:
             InputRefused: If it cannot be written, or is the list itself, by whatever name or link.
         """
+        if not path:
+            raise InputRefused(["--rejects: '' names no file"])
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, _PRIVATE)
+            # With O_NONBLOCK a named pipe that no program reads is an error, and not a wait without end.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+            descriptor = os.open(path, flags, _PRIVATE)
+            os.set_blocking(descriptor, True)
         except OSError as error:
             raise _not_written(path, error) from None
         try:
@@ -101,4 +107,6 @@ def _make_empty(descriptor: int, path: str, beside: ListFile) -> None:
 
 
 def _not_written(path: str, error: OSError) -> InputRefused:
+    if error.errno == errno.ENXIO:
+        return InputRefused([f"{path}: is a pipe that no program reads; start that program first"])
     return InputRefused([f"{path}: {error.strerror or 'cannot be written'}"])

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -109,7 +110,7 @@ def _conclude(file: str, tally: Tally, rejects: str | None) -> None:
     if not tally.total:
         click.echo(f"outdial: {file} has no rows.", err=True)
     if tally.rejected:
-        advice = f" Correct them in {rejects} and import that file." if rejects else ""
+        advice = f" Correct them in {rejects} and import that file." if rejects and Path(rejects).is_file() else ""
         click.echo(f"outdial: {tally.rejected:,} of {tally.total:,} rows were rejected.{advice}", err=True)
         sys.exit(2)
 

@@ -13,7 +13,8 @@ from io import StringIO
 from typing import Any, TextIO
 
 from producers.sources import NumberedRow
-from producers.sources.csv_rejects import CsvRejects, written
+from producers.sources.cells import with_blanks, written
+from producers.sources.csv_rejects import CsvRejects
 from producers.sources.header import Header, Line, read_header
 from producers.sources.json_object import NotJson, json_object
 from producers.sources.lines import LONGEST_LINE, TOO_LONG, flaw, is_too_long, numbered_lines
@@ -51,7 +52,13 @@ class CsvFile:
 
     def _rows(self) -> Iterable[_Record]:
         header = self._header
-        records = _Records(self._lines, header.separator, width=len(header.names), most=header.width)
+        records = _Records(
+            self._lines,
+            header.separator,
+            width=len(header.names),
+            most=header.width,
+            keeps_blanks=not header.has_blanks,
+        )
         if len(header.own) < len(header.names):
             return _Repairs(header).rows(records)
         return records
@@ -72,7 +79,7 @@ class _Table:
             return problem
         fields: dict[str, Any] = {name: text for at, name in self._fields if (text := cells[at].strip())}
         if cells[self._number][:1] == " " and "outto" in fields:
-            # In quotes, where a blank in front may be a + that a form lost.
+            # The blank may be a + that a form lost.
             fields["outto"] = cells[self._number].rstrip()
         entries = {name: text for at, name in self._entries if (text := cells[at].strip())}
         if "metadata" in fields or entries:
@@ -130,23 +137,31 @@ class _Records:
     """
     The rows behind the header; blank lines are skipped.
 
-    A quote that is never closed would swallow the rows behind it. So a row that is out of shape and runs over
-    several lines is refused by its first line alone, and the others are read again, as rows of their own.
+    A quote that is not closed would swallow the rows behind it. So such a row is refused by its first line alone,
+    and the others are read again, as rows of their own.
+
+    The csv module skips blanks behind a separator, which quotes need. In a cell of `outto` a blank may be all that
+    a form left of a +. So cells keep theirs, unless the header has such blanks too, as a matter of style.
 
     Args:
         lines: Behind the header.
         separator: Of cells.
         width: Columns with a name.
         most: All columns of the header; those behind *width* have no name.
+        keeps_blanks: Whether cells keep the blanks in front.
     """
 
-    def __init__(self, lines: Iterator[Line], separator: str, *, width: int, most: int = 0) -> None:
+    def __init__(
+        self, lines: Iterator[Line], separator: str, *, width: int, most: int = 0, keeps_blanks: bool = True
+    ) -> None:
         self._lines = lines
         self._again: deque[Line] = deque()
         self._row: list[Line] = []
         self._row_length = 0
         self._width = width
         self._most = most
+        self._separator = separator
+        self._blank = f"{separator} " if keeps_blanks else None
         self._reader = csv.reader(_Feed(self), delimiter=separator, skipinitialspace=True, strict=True)
 
     def __iter__(self) -> Iterator[_Record]:
@@ -165,6 +180,8 @@ class _Records:
                 number, text = self._row[0]
                 if len(self._row) > 1:
                     text = "".join(line for _, line in self._row)
+                if not isinstance(row, str) and self._may_have_blanks(text):
+                    row = with_blanks(row, text, self._separator)
                 yield number, row, text
 
     def next_line(self) -> str:
@@ -179,6 +196,9 @@ class _Records:
             raise csv.Error(_OPEN_QUOTE)
         return text
 
+    def _may_have_blanks(self, text: str) -> bool:
+        return self._blank is not None and (self._blank in text or text[0] == " ")
+
     def _fitted(self, cells: list[str]) -> list[str] | str:
         full = [at for at, cell in enumerate(cells) if cell.strip()]
         if not full:
@@ -187,8 +207,9 @@ class _Records:
             return cells[: self._width]
         if self._width <= full[-1] < self._most:
             return f"column {full[-1] + 1} has no name in the header and text in this row; name it, or empty it"
-        # A row cut short may have lost digits of its number; it must not be dialed.
-        return self._out_of_shape(f"the header has {self._width} cells and this row {len(cells)}")
+        # A row cut short may have lost digits of its number; it must not be dialed. Its quotes are closed, so the
+        # lines in them are text, although they may look like rows.
+        return f"the header has {self._width} cells and this row {len(cells)}"
 
     def _out_of_shape(self, problem: str) -> str:
         others = self._row[1:]

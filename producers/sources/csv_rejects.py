@@ -1,9 +1,7 @@
 """Rejected rows of a CSV file, as a CSV file."""
 
-import csv
-from io import StringIO
-
 from producers.sources import RejectedRow
+from producers.sources.cells import cells_of, written
 from producers.sources.header import Header
 from producers.sources.names import OURS
 from producers.sources.rejected import is_cut, marked, reason_of
@@ -36,26 +34,10 @@ class CsvRejects:
     def _own(self, row: RejectedRow) -> str | None:
         """Return the text of the row's own cells, or None if it has not as many as the header."""
         text = row.text.rstrip("\r\n")
-        cells = None if is_cut(row) else self._cells(text)
+        cells = None if is_cut(row) else cells_of(text, self._separator)
         if cells is None or len(cells) < self._width or any(cell.strip() for cell in cells[self._width :]):
             return None
         return text if len(cells) == self._width else written(cells[: self._width], self._separator)
-
-    def _cells(self, text: str) -> list[str] | None:
-        lines = StringIO(text, newline="")
-        try:
-            rows = list(csv.reader(lines, delimiter=self._separator, skipinitialspace=True, strict=True))
-        except csv.Error:
-            return None
-        return rows[0] if len(rows) == 1 else None
-
-
-def written(cells: list[str], separator: str) -> str:
-    """Return cells as a row without its end."""
-    text = StringIO()
-    # The writer quotes the line ends that its own consists of.
-    csv.writer(text, delimiter=separator, lineterminator="\r\n").writerow(cells)
-    return text.getvalue().removesuffix("\r\n")
 
 
 def _quoted(text: str) -> str:

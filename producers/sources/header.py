@@ -49,6 +49,11 @@ class Header:
     text: str
 
     @property
+    def has_blanks(self) -> bool:
+        """Whether blanks stand behind its separators."""
+        return f"{self.separator} " in self.text
+
+    @property
     def own(self) -> list[str]:
         """The names without those that outdial adds to rejected rows."""
         return [name for name in self.names if name not in OURS]
@@ -74,6 +79,9 @@ def read_header(lines: Iterator[Line]) -> Header:
     if problem := TOO_LONG if is_too_long(line) else flaw(line):
         raise InputRefused([f"line {number}: the header {problem}"])
     header = _split(number, line, separators, preamble)
+    if found and not _is_header(header) and _is_header(_split(number, line, SEPARATORS, "")):
+        named = found["separator"]
+        raise InputRefused([f"line {number}: is not separated by the {named} that the line above names"])
     if problems := _problems(header):
         below = _header_below(lines, separators)
         raise InputRefused([f"line {number}: {below or '; '.join(problems)}"])
@@ -117,9 +125,13 @@ def _header(number: int, line: str, separator: str, preamble: str) -> Header:
 
 def _header_below(lines: Iterator[Line], separators: str) -> str | None:
     for number, line in islice(lines, _MOST_ABOVE):
-        if set(REQUIRED) <= set(_split(number, line, separators, "").names) and not flaw(line):
+        if _is_header(_split(number, line, separators, "")) and not flaw(line):
             return f"this is no header, but line {number} looks like one; remove what stands above that line"
     return None
+
+
+def _is_header(header: Header) -> bool:
+    return set(REQUIRED) <= set(header.names)
 
 
 # --- what is wrong with it
@@ -156,7 +168,8 @@ def _suggested(likely: Mapping[str, str]) -> Iterator[str]:
 def _unnamed(names: Sequence[str]) -> Iterator[str]:
     places = [str(at) for at, name in enumerate(names, start=1) if not name]
     if places:
-        yield f"{_columns(places)} {'have' if len(places) > 1 else 'has'} no name"
+        have, them = ("have", "them") if len(places) > 1 else ("has", "it")
+        yield f"{_columns(places)} {have} no name; name {them}, or remove {them}"
 
 
 def _repeated(names: Sequence[str]) -> Iterator[str]:

@@ -109,6 +109,17 @@ def test_rows_that_are_not_corrected_are_rejected_again_for_the_same_reason(load
     assert [row["outdial_line"] for row in first_rows] == ["2", "3", "4", "5", "6"]
 
 
+@pytest.mark.parametrize("cell", [" 442079460018", '" 442079460018"'])
+def test_a_lost_plus_is_refused_however_often_the_row_is_imported(load: Import, tmp_path: Path, cell: str) -> None:
+    assert load(f"extid,outto\n1001,{cell}\n") == (0, 0, 1)
+    for _ in range(2):
+        rows = list(csv.reader(io.StringIO((tmp_path / "rejects.csv").read_text())))
+        assert load((tmp_path / "rejects.csv").read_text()) == (0, 0, 1)
+        text = io.StringIO()
+        csv.writer(text).writerows(rows)  # as a spreadsheet program saves it
+        assert load(text.getvalue()) == (0, 0, 1)
+
+
 def test_a_list_of_the_same_rows_makes_no_second_call_of_a_corrected_one(load: Import, tmp_path: Path) -> None:
     assert load("extid,outto\n1001,41000\n") == (1, 0, 0)
     assert load("extid,outto\n10 01,41000\n") == (0, 0, 1)
@@ -200,6 +211,15 @@ def test_a_list_that_is_wrong_as_a_whole_leaves_the_file_alone(run: Run, tmp_pat
     rejects.write_text("mine")
     assert run("import", "-", "--rejects", str(rejects), stdin="phone\n1\n").exit_code == 2
     assert rejects.read_text() == "mine"
+
+
+def test_a_pipe_that_no_program_reads_is_refused(run: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = run("import", "-", "--rejects", str(tmp_path / "pipe"), stdin="extid,outto\nx,41000\n")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert (
+        result.stderr == f"outdial: {tmp_path}/pipe: is a pipe that no program reads; start that program first\n"
+    )
 
 
 @pytest.mark.parametrize("path", ["/dev/full", "/nowhere/x.csv", "/"])

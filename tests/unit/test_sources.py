@@ -129,8 +129,8 @@ def complaint_of(content: str | bytes) -> str:
             f"line 2: 'colour' is not a field of a dial job; {KEEP_ONE}; {FIELDS}",
         ),
         ("extid,outto,outto", "line 1: columns 2 and 3 have the same name, 'outto'; keep one of them"),
-        ("extid,,outto", "line 1: column 2 has no name"),
-        ("extid,,outto,,key", "line 1: columns 2 and 4 have no name"),
+        ("extid,,outto", "line 1: column 2 has no name; name it, or remove it"),
+        ("extid,,outto,,key", "line 1: columns 2 and 4 have no name; name them, or remove them"),
         ("extid", "line 1: the header lacks the column outto"),
         (
             'extid,"outto',
@@ -223,7 +223,8 @@ def test_a_first_line_may_name_the_separator(bom: str, first: str, separator: st
 
 
 def test_a_separator_that_the_first_line_names_is_the_only_one() -> None:
-    assert complaint_of("sep=;\nextid,outto\n").startswith("line 2: the header lacks the columns extid and outto")
+    assert complaint_of("sep=;\nextid,outto\n") == "line 2: is not separated by the ; that the line above names"
+    assert complaint_of("sep=;\next,phone\n").startswith("line 2: the header lacks the columns extid and outto")
 
 
 def test_a_file_in_another_encoding_is_refused_by_its_header() -> None:
@@ -296,6 +297,26 @@ def test_a_quote_that_is_never_closed_spoils_its_own_row_only() -> None:
 def test_a_quote_that_another_row_closes_spoils_its_own_row_only() -> None:
     found = csv_rows('extid,outto\n1,"1\n2,"2"\n3,3\n')
     assert found == [(2, "opens a quote that is not closed"), (3, job("2", "2")), (4, job("3", "3"))]
+
+
+def test_text_in_quotes_is_never_a_row() -> None:
+    text = '1001,41000,"note\n1002,0900123456\nend"\n1003,41000\n'
+    assert csv_rows("extid,outto\n" + text) == [
+        (2, "the header has 2 cells and this row 3"),
+        (5, job("1003", "41000")),
+    ]
+
+
+@pytest.mark.parametrize("cell", [" 442079460018", '" 442079460018"', ' " 442079460018"'])
+def test_a_number_keeps_a_blank_in_front_which_may_be_a_lost_plus(cell: str) -> None:
+    assert csv_rows(f"extid,outto\n1001,{cell}\n")[0][1] == job("1001", " 442079460018")
+    assert csv_rows(f"outto,extid\n{cell},1001\n")[0][1] == job("1001", " 442079460018")
+
+
+def test_blanks_that_the_header_has_too_are_style() -> None:
+    rows = csv_rows('extid, outto, metadata.note\n1001, 442079460018, "a, b"\n1002, 41000, x\n')
+    assert rows[0][1] == {**job("1001", "442079460018"), "metadata": {"note": "a, b"}}
+    assert rows[1][1] == {**job("1002", "41000"), "metadata": {"note": "x"}}
 
 
 def test_a_file_that_stops_in_a_line_does_not_yield_half_a_row() -> None:
