@@ -27,7 +27,7 @@ up: $(VENV)/.runtime ## Keep the embedded stack running to play with
 	@$(BIN)/outdial up
 
 test: $(VENV)/.dev ## Run all tests (real server, real workers, simulated PBXs)
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev ## Check style and types
 	@$(BIN)/ruff check .

@@ -48,9 +48,7 @@ FLAWS = (
     Flaw(Cause.SELF_SIGNED, "self-signed", "", "is self-signed"),
     Flaw(Cause.SELF_SIGNED, "self-signed", "ours", "is self-signed and not the one in"),
     Flaw(Cause.SELF_SIGNED, "self-signed and expired", "", "is self-signed"),
-    Flaw(
-        Cause.SELF_SIGNED, "self-signed", "self-signed before", "has a new one, export it and add it to the file"
-    ),
+    Flaw(Cause.SELF_SIGNED, "self-signed", "self-signed before", "has a new one, export it and add it to"),
     Flaw(
         Cause.PRIVATE_CA,
         "with the root",

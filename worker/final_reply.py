@@ -1,6 +1,7 @@
 """HTTP replies read past interim ones (1xx), of which Python's http.client skips only 100."""
 
 import http.client
+from typing import BinaryIO
 
 # More than any server sends, and few enough to bound the work.
 _MOST_INTERIM = 100
@@ -19,6 +20,16 @@ class FinalReply(http.client.HTTPResponse):
 
     Source: RFC 9110, section 15.2: a client reads past 1xx responses, also where it does not expect any.
     """
+
+    def begin(self) -> None:
+        """Read status and headers; raise `http.client.RemoteDisconnected` where they are cut off."""
+        stream = self.fp
+        self.fp = _Endless(stream)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:  # it is closed where the reply is no HTTP
+                self.fp = stream
 
     def _read_status(self) -> tuple[str, int, str]:
         # `begin` calls this for every status line and reads the headers of a final one itself.
@@ -39,3 +50,17 @@ class FinalReply(http.client.HTTPResponse):
             if line in (b"\r\n", b"\n", b""):
                 return taken
         raise OnlyInterim
+
+
+class _Endless:
+    """A stream whose end is an error: http.client takes headers that were cut off for whole ones."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.close = stream.close
+
+    def readline(self, limit: int = -1) -> bytes:
+        line = self._stream.readline(limit)
+        if not line:
+            raise http.client.RemoteDisconnected("the connection ended before the headers did")
+        return line

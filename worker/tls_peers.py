@@ -26,6 +26,7 @@ class Peer:
         client: What to do where the peer wants a client certificate.
         certfile: The setting that names a client certificate; empty where there is none to send.
         public: What else to do about a *ca* that does not fit.
+        file: The file that *ca* names, where a certificate is to be added to it.
         pin: How to trust the very certificate; empty where no setting does that.
         no_name_check: Which setting switches the check of the name off; empty where none does.
     """
@@ -43,6 +44,7 @@ class Peer:
     client: str
     certfile: str = ""
     public: str = ""
+    file: str = "the file"
     pin: str = ""
     no_name_check: str = ""
 
@@ -95,9 +97,10 @@ REDIS = Peer(
     it="Redis",
     peer="Redis",
     address="redis_url",
-    # The CAs of the system count besides. Where the option is not given, no certificate is in it either.
+    # The CAs of the system count besides. The sentences hold whether the option is given or not.
     ca="ssl_ca_certs in redis_url",
     has_ca=True,
+    file="its file; set the option if it is missing",
     files="a certificate or key file in redis_url",
     port="set redis_url to the TLS port, or to redis:// to do without TLS",
     upgrade="enable TLS 1.2 or 1.3 by tls-protocols in the configuration of Redis, or update Redis",

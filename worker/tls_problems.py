@@ -125,7 +125,7 @@ _TABLE = (
         codes=(19,),
         with_ca=(
             "{its} comes from a CA that is not in {ca}",
-            "add the certificate of that CA to the file{public}",
+            "add the certificate of that CA to {file}{public}",
         ),
     ),
     _Row(
@@ -135,7 +135,7 @@ _TABLE = (
         codes=(18,),
         with_ca=(
             "{its} is self-signed and not the one in {ca}",
-            "if {peer} has a new one, export it and add it to the file",
+            "if {peer} has a new one, export it and add it to {file}",
         ),
     ),
     _Row(
@@ -145,7 +145,7 @@ _TABLE = (
         codes=(20, 21, 27),
         with_ca=(
             "the issuer of {its} is not in {ca}: {peer} sends no intermediate certificates, or has another CA",
-            "let {peer} send the whole chain or add the missing CA certificates to the file{public}",
+            "let {peer} send the whole chain or add the missing CA certificates to {file}{public}",
         ),
     ),
     _Row(
@@ -155,7 +155,7 @@ _TABLE = (
         codes=(2,),
         with_ca=(
             "{ca} has an intermediate CA of {its}, but not its root CA",
-            "add the root certificate to the file",
+            "add the root certificate to {file}",
         ),
     ),
     _Row(
@@ -240,8 +240,8 @@ _TABLE = (
     ),
     _Row(
         Cause.CLIENT_FILES,
-        "ssl_certfile or ssl_keyfile in redis_url is not in PEM form, or the key has a passphrase",
-        "export both as PEM (Base64), the key without a passphrase",
+        "ssl_certfile or ssl_keyfile in redis_url is missing or not in PEM form, or the key has a passphrase",
+        "give both, exported as PEM (Base64), the key without a passphrase",
         words=("[SSL]_PEM_LIB", "BAD_DECRYPT", "BAD_PASSWORD_READ"),
     ),
     _Row(

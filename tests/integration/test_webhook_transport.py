@@ -164,7 +164,7 @@ def test_where_nobody_listens_or_no_name_is_known_it_says_so(
     monkeypatch.setattr(socket, "getaddrinfo", not_known)
     unknown = send(served, url="https://nobody.invalid/")
 
-    assert refused == NoReply("connection refused")
+    assert refused == NoReply("connection refused; check its port, and whether the server runs")
     assert isinstance(unknown, NoReply)
     assert unknown.error == "its name is not known"
 
@@ -232,6 +232,14 @@ def test_interim_answers_are_skipped(before: bytes) -> None:
         assert in_plain(server.port) == Reply(200)
 
 
+@pytest.mark.parametrize(
+    "cut", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"]
+)
+def test_an_answer_whose_headers_are_cut_off_is_none(cut: bytes) -> None:
+    with replying(cut) as server:
+        assert isinstance(in_plain(server.port), NoReply)
+
+
 def test_a_refusal_after_an_interim_answer_is_a_refusal() -> None:
     refusal = b"HTTP/1.1 429 Slow Down\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
     with replying(interim(103, b"Retry-After: 9\r\n") + refusal) as server:
@@ -241,7 +249,9 @@ def test_a_refusal_after_an_interim_answer_is_a_refusal() -> None:
 @pytest.mark.parametrize("answer", list(ENDLESS.values()), ids=list(ENDLESS))
 def test_interim_answers_without_end_are_no_answer(answer: bytes) -> None:
     with replying(answer + FINAL) as server:
-        assert in_plain(server.port) == NoReply("it sent interim answers (HTTP 1xx) without end, and no final one")
+        assert in_plain(server.port) == NoReply(
+            "it sent interim answers (HTTP 1xx) without end, and no final one; see the server's log"
+        )
 
 
 def test_interim_answers_that_drip_in_are_not_waited_for(serve: Serve) -> None:

@@ -241,9 +241,9 @@ def _words(error: Exception, place: _Place, route: Route) -> str:
     """Return what went wrong by the error's class; its text may hold what was sent."""
     for kinds, words in (
         ((NotResolved, _TlsFailed), str(error)),
-        ((ConnectionRefusedError,), "connection refused"),
-        ((TimeoutError,), "connect time-out"),
-        ((OnlyInterim,), "it sent interim answers (HTTP 1xx) without end, and no final one"),
+        ((ConnectionRefusedError,), "connection refused; check its port, and whether the server runs"),
+        ((TimeoutError,), "connect time-out; check its address, and the firewalls on the way"),
+        ((OnlyInterim,), "it sent interim answers (HTTP 1xx) without end, and no final one; see the server's log"),
         ((http.client.HTTPException, ConnectionError, ssl.SSLError), _broken(error, place, route)),
         ((ValueError, UnicodeError), "the call cannot be written as HTTP; look at the headers in the settings"),
     ):

@@ -212,7 +212,7 @@ def _is_given(challenge: Any) -> bool:
 
 def _signed(text: str, secret: Any) -> dict[str, str]:
     if not _MAY_BE_SIGNED.fullmatch(text):
-        raise BadPayload("challenge: is not signed; send up to 128 letters, digits and + / . _ ~ - =")
+        raise BadPayload("challenge: cannot be signed; expected 1 to 128 letters, digits and + / . _ ~ - =")
     digest = hmac.digest(secret.get_secret_value().encode(), text.encode(), "sha256")
     return {"hmac_hex": digest.hex(), "hmac_base64": b64encode(digest).decode()}
 
