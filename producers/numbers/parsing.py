@@ -85,17 +85,20 @@ def parsed(text: str, region: str | None) -> PhoneNumber | None:
     # Italian numbers begin with a 0 that is part of them; elsewhere a second 0 is a mistake.
     if len(digits) > MOST_DIGITS or (number.italian_leading_zero and has_extra_zero(digits)):
         return None
-    if text.startswith("+") and _begins_with_trunk(text[1:], number) and not _may_lose_trunk(number):
+    if _has_trunk_behind_code(text, number, region) and not _may_lose_trunk(number):
         return None
     verdict = is_possible_number_with_reason(number)
     is_local = verdict == ValidationResult.IS_POSSIBLE_LOCAL_ONLY and not text.startswith("+")
     return number if is_local or verdict == ValidationResult.IS_POSSIBLE else None
 
 
-def _begins_with_trunk(digits: str, number: PhoneNumber) -> bool:
-    code = code_of(number)
+def _has_trunk_behind_code(text: str, number: PhoneNumber, region: str | None) -> bool:
+    code, rest = code_of(number), national_significant_number(number)
     trunk = trunk_prefix(code)
-    return bool(trunk) and digits.removeprefix(str(code)).startswith(trunk)
+    is_abroad = text.startswith(("+", "00")) or region is None or code != country_code_for_region(region)
+    if not trunk or not is_abroad:
+        return False
+    return rest.startswith(trunk) or text.endswith(f"{code}{trunk}{rest}")
 
 
 def _may_lose_trunk(number: PhoneNumber) -> bool:
