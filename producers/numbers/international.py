@@ -72,7 +72,8 @@ def hides_home_zero(digits: str) -> bool:
     Args:
         digits: 1 to 20 of 0-9.
     """
-    return any(_has_home_zero(rest) for rest in _without_prefixes(digits))
+    # The first digit may be an outside line: 9 00 44 20 7946 0018 is no number of Turkey (90).
+    return not behind_a_prefix(digits[1:]) and any(map(_has_home_zero, _without_prefixes(digits)))
 
 
 def fits_abroad(digits: str) -> bool:

@@ -1,9 +1,11 @@
 """Numbers: what CRMs hold becomes what the PBX dials, the same each time, and never an emergency number."""
 
+import csv
 import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -401,3 +403,14 @@ def test_punctuation_changes_nothing(outto: str, country: str | None, mark: str)
     middle = len(digits) - 4
     groups = [digits[:4], *(digits[at : min(at + 3, middle)] for at in range(4, middle, 3)), digits[middle:]]
     assert dialable(mark.join(groups), rules) == dialable(digits, rules)
+
+
+@pytest.mark.parametrize("outto", ["900442079460018", "912025550101", "000442079460018", "90114420 7946 0018"])
+def test_a_pbx_without_rules_gets_what_stands_behind_its_outside_line(outto: str) -> None:
+    assert dialable(outto, None) == outto.replace(" ", "")
+
+
+def test_the_sample_leads_can_be_dialed() -> None:
+    with (Path(__file__).parents[4] / "ops" / "sample_leads.csv").open() as leads:
+        numbers = [row["outto"] for row in csv.DictReader(leads)]
+    assert [dialable(number, None) for number in numbers] == numbers
