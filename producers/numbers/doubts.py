@@ -12,6 +12,8 @@ _BEYOND_DOUBT = re.compile("[1-9][0-9]{0,9}|0(?:[2-9]|1[2-9])[0-9]{0,11}")
 _LONGEST_AT_HOME = 14
 # Fewer digits than this before the last group are no number yet.
 _NEARLY_A_NUMBER, _SURELY_A_NUMBER = 8, 9
+# So many are a whole national number without trunk prefix, and so many what follows an area code.
+_WHOLE_AT_HOME, _SUBSCRIBER = 10, 7
 
 
 def is_beyond_doubt(outto: str) -> bool:
@@ -60,6 +62,8 @@ def looks_like_two(number: Written) -> bool:
         return False
     if _begin_alike(groups) and (len(groups[0]) > 2 or len(groups) == 2):
         return True
+    if not number.is_international and _has_equal_halves([len(group) for group in groups]):
+        return True
     whole = "".join(groups)
     half = len(whole) // 2
     if not _begin_alike([whole[:half], whole[half:]]):
@@ -83,7 +87,8 @@ def tail_problem(number: Written, international: str) -> str:
     tail, is_marked = number.groups[-1], mark != " "
     is_short = is_marked and _is_short(number)
     if not international:
-        return mistakes.TAIL if is_short or (is_marked and _stands_behind_a_number(number)) else ""
+        is_tail = _stands_behind_a_number(number, is_marked=is_marked) or _stands_behind_another_tail(number)
+        return mistakes.TAIL if is_short or (is_tail and (is_marked or not _may_go_abroad(number))) else ""
     # The library takes 75 ms to import, which few numbers of a PBX without rules need.
     from producers.numbers.international import goes_on_behind_a_number, has_suffix  # noqa: PLC0415
 
@@ -107,15 +112,35 @@ def _is_short(number: Written) -> bool:
     return length == 1 or (length <= 3 and length < before >= 4)
 
 
-def _stands_behind_a_number(number: Written) -> bool:
+def _stands_behind_a_number(number: Written, *, is_marked: bool) -> bool:
     """Whether what stands before the last group is long enough for a number."""
     *earlier, last = number.groups
+    before, group = sum(map(len, earlier)), len(earlier[-1])
+    if before >= _WHOLE_AT_HOME + (number.digits[0] == "0" and not is_marked) or group >= _SURELY_A_NUMBER:
+        return True
     # Brazil and China write 91234-5678 and 1234-5678 behind an area code of up to four digits.
-    if len(last) == 4 and len(earlier[-1]) in (4, 5):
+    if not is_marked or (len(last) == 4 and group in (4, 5)):
         return False
-    is_only_mark = number.marks.count(number.marks[-1]) == 1
-    before = sum(map(len, earlier))
-    return len(earlier[-1]) >= _SURELY_A_NUMBER or (is_only_mark and before >= _NEARLY_A_NUMBER)
+    differs = len(number.marks) < 3 or number.marks[-1] != number.marks[-2]
+    return group >= _SUBSCRIBER or (differs and before >= _NEARLY_A_NUMBER)
+
+
+def _stands_behind_another_tail(number: Written) -> bool:
+    """Whether the last two groups are short, and the one before them is no area code: 030 231250-10-20."""
+    *earlier, other, last = map(len, number.groups)
+    if not earlier or earlier[-1] < 5 or max(other, last) > 3:
+        return False
+    return len(earlier) > 1 or number.digits[0] != "0"
+
+
+def _has_equal_halves(lengths: list[int]) -> bool:
+    """Whether groups have the lengths of two numbers: 123 456, 2001675 6123456, 200-1675 200-9193."""
+    half, is_odd = divmod(len(lengths), 2)
+    if is_odd or lengths[:half] != lengths[half:]:
+        return False
+    if half == 1:
+        return lengths[0] == 3 or lengths[0] >= 6
+    return sum(lengths) >= 12 and max(lengths) > 2
 
 
 def _ends_a_range(digits: str, tail: str) -> bool:
@@ -132,6 +157,12 @@ def _international(number: Written) -> str:
     from producers.numbers.international import behind_a_prefix  # noqa: PLC0415
 
     return behind_a_prefix(number.digits)
+
+
+def _may_go_abroad(number: Written) -> bool:
+    from producers.numbers.international import fits_abroad, hides_home_zero  # noqa: PLC0415
+
+    return fits_abroad(number.digits) or hides_home_zero(number.digits)
 
 
 def _digits_problem(number: Written) -> str:

@@ -26,6 +26,7 @@ _NO_COUNTRY_KNOWN = "is written nationally, and its country is not known; write 
 _OR_SET = "write it with + and country code, or set plus_missing in [pbx.NAME.numbers]"
 _TOO_SHORT = "is too short"
 _NORTH_AMERICA = 1
+_SHORTEST_AT_HOME, _LONGEST_TAIL = 6, 5
 _SIZES = {
     ValidationResult.TOO_SHORT: _TOO_SHORT,
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: _TOO_SHORT,
@@ -69,7 +70,7 @@ def phone_number(
     if region is None:
         return Unread(_NO_COUNTRY_KNOWN, may_be_kept=True)
     national = parsed(digits, region)
-    found = _with_foreign_prefix(digits, national)
+    found = _with_foreign_prefix(digits, national, region)
     if found is None:
         return _unread(digits, region)
     return _unless_ambiguous(number, found, region, rules) if found is national else found
@@ -137,6 +138,8 @@ def _international(digits: str, rules: NumberRules, region: str | None) -> Phone
     What begins with the PBX's own prefix is read so, which makes what was written for it come out the same again,
     unless only the country's way makes a valid number (Brazil has a carrier between 00 and the country code).
     """
+    if _are_two_numbers(digits, region):
+        return None
     prefix = international_prefix(rules)
     own = None
     if prefix not in ("", "+") and digits.startswith(prefix):
@@ -145,18 +148,34 @@ def _international(digits: str, rules: NumberRules, region: str | None) -> Phone
         return own
     national = parsed(digits, region)
     if own is None:
-        return _with_foreign_prefix(digits, national)
+        return _with_foreign_prefix(digits, national, region)
     return national if national is not None and is_valid_number(national) else own
 
 
-def _with_foreign_prefix(digits: str, national: PhoneNumber | None) -> PhoneNumber | None:
+def _with_foreign_prefix(digits: str, national: PhoneNumber | None, region: str | None) -> PhoneNumber | None:
     """Read 00 as most of the world does, and 011 as North America does, where it is nothing at home."""
     prefix = next((prefix for prefix in ("00", "011") if digits.startswith(prefix)), None)
     if prefix is None or (national and is_valid_number(national)):
         return national
+    if _are_two_numbers(digits, region):
+        return None
     abroad = parsed("+" + digits.removeprefix(prefix), None)
     is_surely_abroad = prefix == "00" or national is None or (abroad is not None and is_valid_number(abroad))
     return abroad if is_surely_abroad else national
+
+
+def _are_two_numbers(digits: str, region: str | None) -> bool:
+    """Return whether 011 is the beginning of two numbers of a country with an area code 01, and no prefix."""
+    if not digits.startswith("011") or region is None or trunk_prefix(country_code_for_region(region)) != "0":
+        return False
+    lengths = range(_SHORTEST_AT_HOME, len(digits) - _SHORTEST_AT_HOME + 1)
+    return any(is_valid(digits[:first], region) and is_valid(digits[first:], region) for first in lengths)
+
+
+def has_tail(digits: str, region: str | None) -> bool:
+    """Return whether digits that are no valid number would be one without the last few, an extension perhaps."""
+    shorter = (digits[:-length] for length in range(1, _LONGEST_TAIL + 1))
+    return any(len(head) > _SHORTEST_AT_HOME and is_valid(head, region) for head in shorter)
 
 
 def _lacks_prefixes(digits: str, region: str | None) -> bool:

@@ -9,6 +9,8 @@ LONGEST_WRITTEN = 100
 # writes as a dash.
 _SAME = {"\u2212": "-", "\u30fc": "-"}
 _PUNCTUATION = frozenset("+-./()[]*#,;:=~|&%'\"")
+# Where a line may end, so they may part two numbers.
+_PLACES_TO_BREAK = frozenset("\u200b\u00ad")
 _BLANKS = re.compile(" {2,}")
 
 
@@ -55,7 +57,7 @@ def _plain_sign(char: str) -> str:
         case "Pd":
             return "-"
         case "Cf":  # invisible marks, which come with a number copied from an address book
-            return ""
+            return " " if char in _PLACES_TO_BREAK else ""
     # Not for all signs: that would make a digit of a footnote's mark.
     narrow = unicodedata.normalize("NFKC", char)
     return _SAME.get(char, narrow if narrow in _PUNCTUATION else char)

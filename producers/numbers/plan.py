@@ -11,6 +11,7 @@ from phonenumbers import (
     is_valid_number,
     national_significant_number,
     number_type,
+    region_code_for_country_code,
     region_code_for_number,
     region_codes_for_country_code,
 )
@@ -20,13 +21,14 @@ from producers.numbers.countries import known_country
 from producers.numbers.doubts import form_problem, looks_like_two, refuse_guesses, tail_problem
 from producers.numbers.emergency import connects_to_emergency, read_unless_emergency, spells_emergency
 from producers.numbers.grammar import Written
-from producers.numbers.parsing import Unread, is_local, is_valid, phone_number
+from producers.numbers.parsing import Unread, has_tail, is_local, is_valid, phone_number
 from producers.numbers.reading import Reading
 from producers.numbers.refusals import COUNTRY, PREMIUM, emergency_refused, refused, service_code_refused
 from producers.numbers.writing import code_of, digits_of, e164, international_prefix, is_of_plan, written_for
 from worker.settings import NumberRules
 
 _LONGEST_DIALED = 32
+_WITH_LONG_NUMBERS = (7,)
 
 
 def read(
@@ -110,8 +112,15 @@ def _refuse_doubts(outto: str, number: Written, meant: PhoneNumber, rules: Numbe
         refuse_guesses(outto, number)
     if problem := tail_problem(number, digits_of(meant)):
         raise refused(outto, problem)
-    if looks_like_two(number) and not is_valid_number(meant):
+    if is_valid_number(meant):
+        return
+    if looks_like_two(number):
         raise refused(outto, mistakes.TWO_NUMBERS)
+    # Of these the plan has a few very long ones, which let any number with an extension pass.
+    if code_of(meant) in _WITH_LONG_NUMBERS and has_tail(
+        number.digits, region_code_for_country_code(code_of(meant))
+    ):
+        raise refused(outto, mistakes.TAIL)
 
 
 def _refuse_another_meaning(

@@ -361,3 +361,70 @@ def test_a_country_code_without_plus_is_not_taken_for_the_beginning_of_a_number(
     # Fiji's numbers have 7 digits, or 11.
     with pytest.raises(NumberRefused, match="dialed at home only"):
         dialable("679 (0) 7012623", NumberRules(country="JP"), country="FJ")
+
+
+# --- two numbers, and tails, where no plan decides
+
+
+@pytest.mark.parametrize(
+    "outto",
+    [
+        "101 202",
+        "101-202",
+        "123456 654321",
+        "2001675 6123456",
+        "200-1675 200-9193",
+        "41000\u200b41001",
+        "030 231250-10-20",
+        "030-231250-10-20",
+        "070-123 49 76-123",
+        "01-99-00-12-34-12",
+        "08-12 35 84-00",
+        "5550143-1234",
+        "020 7946 0018 19",
+        "2025550143 12",
+        "202 555 0143 12",
+        "612343236 3236",
+        "0199001234 35",
+    ],
+)
+@pytest.mark.parametrize("rules", [None, NumberRules(write="keep")], ids=["no rules", "kept"])
+def test_digits_behind_a_whole_number_are_not_joined_to_it(outto: str, rules: NumberRules | None) -> None:
+    if rules is None or sum(map(str.isdigit, outto)) > rules.internal_digits:
+        with pytest.raises(NumberRefused):
+            dialable(outto, rules)
+
+
+@pytest.mark.parametrize(
+    "outto",
+    [
+        "8 (495) 123-45-67",
+        "01.99.00.12.34",
+        "01 99 00 12 34",
+        "06151 12 34",
+        "(11) 91234-5678",
+        "138 1234 5678",
+        "0151 2345 6789",
+        "98765 43210",
+        "2123 4567",
+        "12 34 56",
+        "555-0143",
+        "011 44 20 7946 0018",
+    ],
+)
+def test_the_usual_groups_of_one_number_stay_one(outto: str) -> None:
+    assert dialable(outto, None) == "".join(filter(str.isdigit, outto))
+
+
+@pytest.mark.parametrize("outto", ["011234553912374641", "(01) 1234553 912 374 641", "(01) 1234021 (01) 1235807"])
+@pytest.mark.parametrize("home", ["GB", "US", "PE", "DE"])
+def test_two_numbers_of_an_area_01_are_no_number_abroad(outto: str, home: str) -> None:
+    with pytest.raises(NumberRefused):
+        dialable(outto, NumberRules(country=home), country="PE")
+
+
+@pytest.mark.parametrize("outto", ["8 (495) 123-45-67-123", "8 495 123-45-67 123", "+7 495 1234567 123"])
+@pytest.mark.parametrize("home", ["GB", "US", "RU"])
+def test_an_extension_is_not_part_of_a_long_russian_number(outto: str, home: str) -> None:
+    with pytest.raises(NumberRefused):
+        dialable(outto, NumberRules(country=home), country="RU")
