@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from producers.crm import Adapter, SourceSettings, Verdict, Wish
+from producers.crm.parts.values import Number
 from producers.enqueue import Dialer
 from producers.masking import masked
 from producers.numbers import NumberRefused
@@ -113,7 +114,8 @@ def _first_usable(
     refusals: dict[str, NumberRefused] = {}
     for number in wish.numbers:
         try:
-            job = dialer.job_for({**fields, "outto": number}, country=wish.country, home=home)
+            own = number.country if isinstance(number, Number) else None
+            job = dialer.job_for({**fields, "outto": str(number)}, country=own or wish.country, home=home)
         except NumberRefused as refused:
             refusals[number] = refused
         else:

@@ -148,6 +148,10 @@ class Adapter(base.Adapter):
         )
 
 
+# Digits that both forms of a number share; national ones have a trunk prefix in front.
+_SAME_END = 6
+
+
 def _body(delivery: Delivery) -> Mapping[str, Any]:
     return table_of(body_of(delivery), "the body")
 
@@ -158,7 +162,7 @@ def _click(data: Mapping[str, Any]) -> Wish:
         raise BadPayload(f"data[CALL_ID]: is missing or longer than {_LONGEST_CALL_ID} characters")
     user = text_of(data.get("USER_ID"))
     extension = text_of(data.get("EXTENSION"))
-    found = numbers_of([data.get("PHONE_NUMBER_INTERNATIONAL"), data.get("PHONE_NUMBER")])
+    found = _numbers_of(data)
     first, *others = [with_extension(number, extension) for number in found] or [""]
     return Wish(
         # The same click has been seen to come twice.
@@ -168,6 +172,15 @@ def _click(data: Mapping[str, Any]) -> Wish:
         user=user,
         metadata=without_gaps({_CALL_ID: call_id, _USER_ID: user, **_record(data)}),
     )
+
+
+def _numbers_of(data: Mapping[str, Any]) -> list[str]:
+    """Return the number in Bitrix24's international form and as it was typed; the latter alone if it has more."""
+    found = numbers_of([data.get("PHONE_NUMBER_INTERNATIONAL"), data.get("PHONE_NUMBER")])
+    typed = numbers_of(data.get("PHONE_NUMBER"))
+    # An extension or a second number ends in other digits.
+    ends = {"".join(filter(str.isdigit, number))[-_SAME_END:] for number in found}
+    return found if len(ends) < 2 else typed
 
 
 def _callback(body: Mapping[str, Any], data: Mapping[str, Any]) -> Wish:

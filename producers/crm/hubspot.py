@@ -27,7 +27,7 @@ from worker.webhooks import Call
 
 _CALLBACK_ID = re.compile(r"[A-Za-z0-9_.:=-]{1,200}")
 _CALLBACK = "hubspot_callback_id"
-_COUNTRIES = ("hs_calculated_phone_number_country_code", "hs_country_region_code")
+_COUNTRIES = ("hs_calculated_phone_number_country_code", "hs_country_region_code", "country")
 # What tells one state of an object from the next, in its JSON of any version.
 _VERSIONS = ("lastmodifieddate", "hs_lastmodifieddate", "updatedAt", "versionTimestamp")
 
@@ -35,7 +35,9 @@ _EVENT_IDS = ("portalId", "subscriptionId", "eventId", "objectId", "occurredAt")
 _OBJECT_IDS = ("objectId", "vid", "companyId", "dealId", "id", "hs_object_id")
 
 # Our own write-back comes as one of the first two; a bulk change must not ring a thousand telephones.
-_ECHOES_AND_BULK = ("API", "INTEGRATION", "IMPORT", "MIGRATION", "BATCH_UPDATE", "MERGE_OBJECTS")
+_ECHOES_AND_BULK = (
+    *("API", "INTEGRATION", "IMPORT", "MIGRATION", "BATCH_UPDATE", "CRM_UI_BULK_ACTION", "MERGE_OBJECTS"),
+)
 
 _Id = Annotated[str, BeforeValidator(str)]
 _Capitals = Annotated[str, StringConstraints(to_upper=True)]
@@ -193,7 +195,8 @@ class Adapter(base.Adapter):
             return "an action of an account that is not among the source's portals"
         record = table_of(body.get("object"), "object")
         inputs = table_of(body.get("inputFields") or body.get("fields"), "inputFields")
-        properties = {**table_of(record.get("properties"), "object.properties"), **inputs}
+        given = {name: value for name, value in inputs.items() if text_of(value)}
+        properties = {**table_of(record.get("properties"), "object.properties"), **given}
         facts = {
             _CALLBACK: callback,
             "hubspot_portal_id": portal,

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 # No number is so long, nor anything that names a person or a record.
 LONGEST_TEXT = 500
@@ -13,7 +13,14 @@ _NO_LETTER = re.compile("[^a-z]")
 MOST_NUMBERS = 20
 
 _NUMBER_NAMES = ("value", "number", "phone", "phone_number", "phoneNumber", "raw", "Value", "#text")
-_EXTENSION_NAMES = ("ext", "extension", "phone_extension", "phoneExtension", "Ext", "Extension")
+# Without case and punctuation, also as attributes of XML (@ext).
+_EXTENSION_NAMES = frozenset(
+    (
+        *("ext", "extn", "extension", "extensionnumber", "phoneext", "phoneextn", "phoneextension"),
+        *("durchwahl", "anexo", "ramal", "poste", "interno"),
+    )
+)
+_OWN_COUNTRY_NAMES = ("country", "country_code", "countryCode", "countryShortName", "country_iso", "countryIso")
 _COUNTRY_NAMES = ("code", "iso", "iso2", "country_code", "countryCode", "alpha2", "name", "Name", "label")
 _ID_NAMES = ("id", "Id", "ID", "value", "Value", "name", "#text")
 # A field that changed, as the value before and the value now.
@@ -27,6 +34,19 @@ _PAIRS = (
 )
 
 
+class Number(str):
+    """A telephone number with the country that stands beside it, as it is written there; None if none does."""
+
+    __slots__ = ("country",)
+    country: str | None
+
+    def __new__(cls, text: str, country: str | None = None) -> Self:
+        """Return the text of a number."""
+        made = super().__new__(cls, text)
+        made.country = country
+        return made
+
+
 def numbers_of(value: Any) -> list[str]:
     """
     Return the telephone numbers a value holds, as they are written there, the best first.
@@ -35,10 +55,9 @@ def numbers_of(value: Any) -> list[str]:
     and a job is refused for what it holds instead.
 
     Args:
-        value: A text; a number; an object with one of them as `value`, `number` or `phone`, and perhaps an
-        extension;
-            a pair of the value before and the value now, of which the latter counts; or a list of these, of which
-            the one marked `primary` comes first.
+        value: A text; a number; an object with one of them as `value`, `number` or `phone`, and perhaps with an
+            extension and a country; a pair of the value before and the value now, of which the latter counts; or a
+            list of these, of which the one marked `primary` comes first.
     """
     return list(dict.fromkeys(_numbers(value)))[:MOST_NUMBERS]
 
@@ -53,9 +72,11 @@ def _numbers(value: Any) -> Iterator[str]:
         if (changed := _changed_to(value)) is not None:
             yield from _numbers(changed[0])
             return
-        extension = _first(text_of(value.get(name)) for name in _EXTENSION_NAMES)
+        extension = _first(text_of(part) for name, part in value.items() if _folded(name) in _EXTENSION_NAMES)
+        country = _first(country_of(value.get(name)) for name in _OWN_COUNTRY_NAMES)
         for name in _NUMBER_NAMES:
-            yield from (with_extension(number, extension) for number in _numbers(value.get(name)))
+            for number in _numbers(value.get(name)):
+                yield Number(with_extension(number, extension), country or getattr(number, "country", None))
     elif isinstance(value, list):
         for item in sorted(value, key=lambda item: not (isinstance(item, dict) and _is_yes(item.get("primary")))):
             yield from _numbers(item)
@@ -68,8 +89,12 @@ def _numbers(value: Any) -> Iterator[str]:
 
 def _changed_to(value: dict[str, Any]) -> tuple[Any] | None:
     """Return the value now of a pair of values; None if it is no pair."""
-    folded = {_NO_LETTER.sub("", name.lower()): inner for name, inner in value.items()}
+    folded = {_folded(name): inner for name, inner in value.items()}
     return next(((folded[new],) for old, new in _PAIRS if old in folded and new in folded), None)
+
+
+def _folded(name: str) -> str:
+    return _NO_LETTER.sub("", name.lower())
 
 
 def text_of(value: Any) -> str | None:

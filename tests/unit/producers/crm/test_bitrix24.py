@@ -63,6 +63,15 @@ def test_a_click_may_come_as_json_with_a_national_number_alone() -> None:
     assert (wish.outto, wish.user, wish.dedupe) == ("2025550143", "77", "call:c1")
 
 
+@pytest.mark.parametrize("typed", ["(202) 555-0143 x12", "(202) 555-0143 / 555-0144"])
+def test_what_was_typed_counts_where_it_holds_more_than_one_number(typed: str) -> None:
+    data = {"PHONE_NUMBER": typed, "PHONE_NUMBER_INTERNATIONAL": "+12025550143", "USER_ID": 77, "CALL_ID": "c1"}
+    (wish,) = adapter().read(click(data))
+    assert wish.numbers == (typed,)
+    (wish,) = adapter().read(click({**data, "PHONE_NUMBER": "(202) 555-0143"}))
+    assert wish.numbers == ("+12025550143", "(202) 555-0143")
+
+
 def test_a_person_waits_so_calls_are_urgent_and_soon_too_late() -> None:
     assert (BITRIX24.settings.priority, BITRIX24.settings.expires_in_s) == (Priority.URGENT, 60)
 

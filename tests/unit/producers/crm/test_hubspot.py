@@ -162,6 +162,14 @@ def test_a_flag_has_no_number_so_its_wish_can_be_refused() -> None:
     assert adapter(**settings).wishes(delivery([event(propertyName="dial_now", propertyValue="false")])) == []
 
 
+@pytest.mark.parametrize("blank", ["", None, " "])
+def test_a_blank_input_of_an_action_is_not_given(blank: str | None) -> None:
+    record = {"objectId": 7, "properties": {"phone": "+12025550143", "country": "Germany"}}
+    action = {"callbackId": "ap-1", "origin": {"portalId": 33}, "inputFields": {"phone": blank}, "object": record}
+    (wish,) = adapter().wishes(delivery(action))
+    assert (wish.outto, wish.country) == ("+12025550143", "Germany")
+
+
 def test_other_accounts_than_the_listed_ones_wish_for_nothing() -> None:
     theirs = adapter(portals=[33])
     action = {"callbackId": "ap-1", "origin": {"portalId": 34}, "inputFields": {"phone": "+12025550143"}}

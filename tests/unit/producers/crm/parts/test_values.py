@@ -51,6 +51,20 @@ def test_a_long_list_is_cut() -> None:
     assert len(numbers_of([str(number) for number in range(1000)])) == MOST_NUMBERS
 
 
+@pytest.mark.parametrize("name", ["ext", "Extension", "phoneExt", "phone_extension", "extn", "durchwahl", "@ext"])
+def test_an_extension_of_any_name_stays_with_its_number(name: str) -> None:
+    assert numbers_of({"number": "020 7946 0018", name: 7}) == ["020 7946 0018 ext. 7"]
+
+
+def test_a_country_belongs_to_the_number_that_it_stands_beside() -> None:
+    columns = [
+        {"phone": "N/A", "countryShortName": "GB"},
+        {"phone": "030 231250", "countryShortName": "DE"},
+        "020 7946 0018",
+    ]
+    assert [getattr(number, "country", None) for number in numbers_of(columns)] == ["GB", "DE", None]
+
+
 def test_an_extension_stays_with_its_number() -> None:
     assert with_extension("+44 20 7946 0018", "12") == "+44 20 7946 0018 ext. 12"
     assert with_extension("+44 20 7946 0018", None) == "+44 20 7946 0018"
