@@ -28,6 +28,7 @@ from producers.numbers.writing import code_of, digits_of, e164, international_pr
 from worker.settings import NumberRules
 
 _LONGEST_DIALED = 32
+# Their plans have a few very long numbers, which let any number with an extension pass.
 _WITH_LONG_NUMBERS = (7,)
 
 
@@ -112,14 +113,13 @@ def _refuse_doubts(outto: str, number: Written, meant: PhoneNumber, rules: Numbe
         refuse_guesses(outto, number)
     if problem := tail_problem(number, digits_of(meant)):
         raise refused(outto, problem)
-    if is_valid_number(meant):
+    code, may_be_two = code_of(meant), looks_like_two(number)
+    # Asked last, because it takes as long as all else together.
+    if not (may_be_two or code in _WITH_LONG_NUMBERS) or is_valid_number(meant):
         return
-    if looks_like_two(number):
+    if may_be_two:
         raise refused(outto, mistakes.TWO_NUMBERS)
-    # Of these the plan has a few very long ones, which let any number with an extension pass.
-    if code_of(meant) in _WITH_LONG_NUMBERS and has_tail(
-        number.digits, region_code_for_country_code(code_of(meant))
-    ):
+    if has_tail(number.digits, region_code_for_country_code(code)):
         raise refused(outto, mistakes.TAIL)
 
 
