@@ -19,6 +19,7 @@ from producers.numbers.countries import known_country
             ("0049", "DE"),
             ("+ 49", "DE"),
         ),
+        *(("Gro\u00dfbritannien", "GB"), ("Grande-Bretagne", "GB"), ("EE.UU.", "US"), ("Republic of Korea", "KR")),
         *(("\u00d6sterreich", "AT"), ("Osterreich", "AT"), ("Schweiz", "CH"), ("Suisse", "CH"), ("CHE", "CH")),
         *(
             ("The Netherlands", "NL"),
