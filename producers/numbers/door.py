@@ -102,6 +102,6 @@ def _refuse_other_country(outto: str, digits: str, country: str, home: str | Non
 
 
 def _is_short_number_of(country: str, digits: str) -> bool:
-    from producers.numbers.parsing import is_valid  # noqa: PLC0415
+    from producers.numbers.international import is_valid  # noqa: PLC0415
 
     return is_valid(digits, country)

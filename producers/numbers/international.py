@@ -83,7 +83,15 @@ def fits_abroad(digits: str) -> bool:
     Args:
         digits: 1 to 20 of 0-9.
     """
-    return bool(behind_a_prefix(digits) or behind_a_prefix(digits[1:]) or _is_valid(digits))
+    return bool(behind_a_prefix(digits) or behind_a_prefix(digits[1:]) or is_valid(f"+{digits}"))
+
+
+def is_valid(text: str, region: str | None = None) -> bool:
+    """Return whether *text* is a valid number, written with its + or as it is in *region*."""
+    try:
+        return is_valid_number(parse(text, region))
+    except NumberParseException:
+        return False
 
 
 def is_possible(digits: str) -> bool:
@@ -98,7 +106,9 @@ def has_extra_zero(digits: str) -> bool:
     code, number = _split(digits)
     if number[:1] != "0":
         return False
-    return not _plan(code).pattern.fullmatch(number) or (not _is_valid(digits) and _is_valid(code + number[1:]))
+    return not _plan(code).pattern.fullmatch(number) or (
+        not is_valid(f"+{digits}") and is_valid(f"+{code}{number[1:]}")
+    )
 
 
 def behind_a_prefix(digits: str) -> str:
@@ -119,7 +129,7 @@ def goes_on_behind_a_number(digits: str, tail: str, *, sure: bool) -> bool:
     code, number = _split(head)
     if len(number) < _SHORTEST_NUMBER or len(number) not in _plan(code).lengths:
         return False
-    return _is_valid(head) and (sure or not _is_valid(digits))
+    return is_valid(f"+{head}") and (sure or not is_valid(f"+{digits}"))
 
 
 def has_suffix(digits: str, tail: str) -> bool:
@@ -133,14 +143,7 @@ def has_suffix(digits: str, tail: str) -> bool:
     if not digits.startswith(_DIRECT_DIALING):
         return False
     head = digits.removesuffix(tail)
-    return not _is_valid(head) or number_type(parse(f"+{head}")) == PhoneNumberType.FIXED_LINE
-
-
-def _is_valid(digits: str) -> bool:
-    try:
-        return is_valid_number(parse(f"+{digits}"))
-    except NumberParseException:
-        return False
+    return not is_valid(f"+{head}") or number_type(parse(f"+{head}")) == PhoneNumberType.FIXED_LINE
 
 
 def _without_prefixes(digits: str) -> Iterator[str]:

@@ -16,9 +16,17 @@ from phonenumbers import (
 from producers.numbers.countries import NO_COUNTRY, known_country
 from producers.numbers.doubts import without_home_zero
 from producers.numbers.grammar import Written
-from producers.numbers.international import MOST_DIGITS, has_extra_zero, is_possible, problem_of
+from producers.numbers.international import MOST_DIGITS, has_extra_zero, is_possible, is_valid, problem_of
 from producers.numbers.refusals import masked_text
-from producers.numbers.writing import TrunkUse, code_of, digits_of, international_prefix, trunk_prefix, trunk_use
+from producers.numbers.writing import (
+    TrunkUse,
+    begins_with_prefix,
+    code_of,
+    digits_of,
+    international_prefix,
+    trunk_prefix,
+    trunk_use,
+)
 from worker.settings import NumberRules
 
 _NO_NUMBER = "is not a telephone number; give + and country code, or a number as it is dialed at home"
@@ -61,7 +69,7 @@ def phone_number(
         country: What the CRM gave as country.
     """
     digits = number.digits
-    if digits.startswith(("+", "00", international_prefix(rules) or "+")):
+    if begins_with_prefix(digits, rules):
         return _international_number(number, rules, region)
     if country and country.strip() and not known_country(country):
         return Unread(f"is written nationally, and {masked_text(country)} {NO_COUNTRY}")
@@ -226,14 +234,6 @@ def _may_be_another(number: Written, found: PhoneNumber, region: str) -> bool:
     # Where the PBX adds a trunk prefix, digits may as well be a list's E.164, unless brackets mark the area code.
     is_added = trunk_use(found) is TrunkUse.OPTIONAL
     return is_added and number.brackets != [0] and is_valid(f"+{digits}", None)
-
-
-def is_valid(text: str, region: str | None) -> bool:
-    """Return whether *text* is a valid number, written internationally or as it is in *region*."""
-    try:
-        return is_valid_number(parse(text, region))
-    except NumberParseException:
-        return False
 
 
 def _lost(region: str, trunk: str) -> str:

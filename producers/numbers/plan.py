@@ -21,10 +21,19 @@ from producers.numbers.countries import known_country
 from producers.numbers.doubts import form_problem, looks_like_two, refuse_guesses, tail_problem
 from producers.numbers.emergency import connects_to_emergency, read_unless_emergency, spells_emergency
 from producers.numbers.grammar import Written
-from producers.numbers.parsing import Unread, has_tail, is_local, is_valid, phone_number
+from producers.numbers.international import is_valid
+from producers.numbers.parsing import Unread, has_tail, is_local, phone_number
 from producers.numbers.reading import Reading
 from producers.numbers.refusals import COUNTRY, PREMIUM, emergency_refused, refused, service_code_refused
-from producers.numbers.writing import code_of, digits_of, e164, international_prefix, is_of_plan, written_for
+from producers.numbers.writing import (
+    begins_with_prefix,
+    code_of,
+    digits_of,
+    e164,
+    international_prefix,
+    is_of_plan,
+    written_for,
+)
 from worker.settings import NumberRules
 
 _LONGEST_DIALED = 32
@@ -127,7 +136,7 @@ def _refuse_another_meaning(
     outto: str, number: Written, meant: PhoneNumber, rules: NumberRules, home: str | None
 ) -> None:
     """Refuse a number of another country whose digits, dialed as they are, would be a number of the PBX's own."""
-    if number.digits.startswith(("+", "00", international_prefix(rules) or "+")):
+    if begins_with_prefix(number.digits, rules):
         return
     if not is_of_plan(meant, rules.country or home):
         country = _country(meant, rules, is_local=False) or "another country"

@@ -74,6 +74,11 @@ def international_prefix(rules: NumberRules) -> str:
     return _own_international_prefix(rules.country) if rules.country else "00"
 
 
+def begins_with_prefix(digits: str, rules: NumberRules) -> bool:
+    """Return whether digits are written internationally: with a +, with 00, or as the PBX dials abroad."""
+    return digits.startswith(("+", "00", international_prefix(rules) or "+"))
+
+
 class TrunkUse(Enum):
     """Whether a number is written nationally with the trunk prefix of its country."""
 
