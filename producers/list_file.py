@@ -28,13 +28,11 @@ class ListFile:
     A list that is open for reading.
 
     Args:
-        name: As given on the command line.
         text: Decoded as sources want it: what cannot be decoded stays visible as surrogates.
         file_format: Of its rows.
         size: In bytes; None if unknown.
     """
 
-    name: str
     text: io.TextIOWrapper
     file_format: FileFormat
     size: int | None
@@ -74,7 +72,7 @@ def open_list(
         raise InputRefused([f"{path}: {error.strerror or 'cannot be read'}"]) from None
     text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     try:
-        yield ListFile(path, text, found, size)
+        yield ListFile(text, found, size)
     finally:
         if path == "-":
             text.detach()

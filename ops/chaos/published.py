@@ -45,7 +45,7 @@ class Published:
         thread.start()
         try:
             if not self._hears.wait(GENEROUS_S):
-                raise ServiceUnreachable("the server lets nobody listen")
+                raise ServiceUnreachable("Redis did not confirm the subscription within two minutes")
             yield self
         finally:
             self._over.set()

@@ -26,6 +26,8 @@ _CLICK = "ONEXTERNALCALLSTART"
 _CALLBACK = "ONEXTERNALCALLBACKSTART"
 _CALL_ID, _USER_ID = "bitrix24_call_id", "bitrix24_user_id"
 _LONGEST_CALL_ID = 200
+# Digits that both forms of a number share; national ones have a trunk prefix in front.
+_SAME_END = 6
 
 # STATUS_CODE of telephony.externalCall.finish for each end of a job.
 _STATUS = {
@@ -146,10 +148,6 @@ class Adapter(base.Adapter):
             {"Content-Type": "application/json"},
             json.dumps(_finish(result, call_id)).encode(),
         )
-
-
-# Digits that both forms of a number share; national ones have a trunk prefix in front.
-_SAME_END = 6
 
 
 def _body(delivery: Delivery) -> Mapping[str, Any]:

@@ -33,7 +33,6 @@ class Header:
     The columns of a file.
 
     Args:
-        line: Number of the line, from 1.
         separator: One character.
         names: As `known_spelling` has them, without those at the end that have no name.
         width: Columns of the line, those without a name included.
@@ -41,7 +40,6 @@ class Header:
         text: The line as it stands in the file, with its end.
     """
 
-    line: int
     separator: str
     names: list[str]
     width: int
@@ -78,8 +76,8 @@ def read_header(lines: Iterator[Line]) -> Header:
             raise InputRefused([f"line {number}: the file ends behind it; the next line must name the columns"])
     if problem := TOO_LONG if is_too_long(line) else flaw(line):
         raise InputRefused([f"line {number}: the header {problem}"])
-    header = _split(number, line, separators, preamble)
-    if found and not _is_header(header) and _is_header(_split(number, line, SEPARATORS, "")):
+    header = _split(line, separators, preamble)
+    if found and not _is_header(header) and _is_header(_split(line, SEPARATORS, "")):
         named = found["separator"]
         raise InputRefused([f"line {number}: is not separated by the {named} that the line above names"])
     if problems := _problems(header):
@@ -107,12 +105,12 @@ def _separator(number: int, named: str) -> str:
     return separator
 
 
-def _split(number: int, line: str, separators: str, preamble: str) -> Header:
-    headers = [_header(number, line, separator, preamble) for separator in separators]
+def _split(line: str, separators: str, preamble: str) -> Header:
+    headers = [_header(line, separator, preamble) for separator in separators]
     return max(headers, key=lambda header: (sum(map(is_known, header.names)), header.width))
 
 
-def _header(number: int, line: str, separator: str, preamble: str) -> Header:
+def _header(line: str, separator: str, preamble: str) -> Header:
     try:
         cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error:
@@ -120,12 +118,12 @@ def _header(number: int, line: str, separator: str, preamble: str) -> Header:
     names = [known_spelling(cell.strip()) for cell in cells]
     while names and not names[-1]:  # spreadsheets like to add empty columns
         names.pop()
-    return Header(number, separator, names, len(cells), preamble, line)
+    return Header(separator, names, len(cells), preamble, line)
 
 
 def _header_below(lines: Iterator[Line], separators: str) -> str | None:
     for number, line in islice(lines, _MOST_ABOVE):
-        if _is_header(_split(number, line, separators, "")) and not flaw(line):
+        if _is_header(_split(line, separators, "")) and not flaw(line):
             return f"this is no header, but line {number} looks like one; remove what stands above that line"
     return None
 
