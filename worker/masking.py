@@ -19,7 +19,11 @@ _BETWEEN = (
     r"|\\{1,2}(?:t|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}))"
 )
 _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
-_DAY = r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?![0-9-])"
+# Alone, a day must be one of the calendar; what has a T and a time behind it is no number, even if it is mistyped.
+_DAY = (
+    r"(?:19|20)[0-9]{2}-"
+    r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?![0-9-])|[0-9]{2}-[0-9]{2}(?=T[0-9]{2}:[0-9]{2}))"
+)
 _ZONE = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 _BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 # What has as many digits and is none. A callid begins with the seconds of its clock, until 2033 a 1 and nine

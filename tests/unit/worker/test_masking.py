@@ -40,6 +40,7 @@ def test_no_number_comes_through_whatever_its_punctuation(
         st.datetimes(SINCE, UNTIL).map(lambda at: f"{at.isoformat()}Z"),
         st.datetimes(SINCE, UNTIL, timezones=st.just(UTC)).map(datetime.isoformat),
         st.datetimes(SINCE, UNTIL).map(str),
+        st.sampled_from(["2026-13-01T09:00:00Z", "2026-02-32T09:00"]),  # mistyped
         st.tuples(st.integers(1_000_000_000, 1_999_999_999), st.integers(0, 999_999)).map(
             lambda parts: f"{parts[0]}.{parts[1]}"
         ),
