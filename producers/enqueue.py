@@ -16,7 +16,7 @@ from producers.actor import login_name
 from producers.masking import masked
 from producers.numbers import NumberRefused, dialable
 from worker import tracing
-from worker.errors import InputRefused, KeyConflict, ServiceUnreachable
+from worker.errors import AlreadyExpired, InputRefused, KeyConflict, ServiceUnreachable
 from worker.fields import MOST_METADATA, digits_given_as_int
 from worker.hopper import Hopper, Order, Receipt
 from worker.jobs import PBX_NAME, DialJob, DialResult, JobState
@@ -136,7 +136,10 @@ class Dialer:
         with self.reaching_redis(perhaps_stored=fields.get("key") is None):
             if expires_in_s is None:
                 return self._ticket(self.hopper.put(self.job_for(fields)))
-            fields = {**fields, "expires_at": self._expiry(expires_in_s, fields)}
+            if problems := list(_expires_in_problems(expires_in_s, fields)):
+                raise InputRefused([*problems, *self._problems_of_job(fields)])
+            # Redis's clock, because that is the one which ends the job.
+            fields = {**fields, "expires_at": datetime.fromtimestamp(self.hopper.now() + expires_in_s, UTC)}
             return self._ticket(self.hopper.put(self.job_for(fields), relative=frozenset({"expires_at"})))
 
     def enqueue_many(self, rows: Iterable[Row], *, origin: str = "") -> Iterator[Ticket | Refusal]:
@@ -251,10 +254,21 @@ class Dialer:
                 fields = fields if dialed == outto else {**fields, "outto": dialed}
             return parsed(fields)
         except NumberRefused as refused:
-            others = [*_problems_of({**fields, "outto": "1"}), *self._pbx_problems(chosen)]
+            others = [*_problems_of({**fields, "outto": "1"}), *self._more_problems(fields, chosen)]
             raise NumberRefused([*others, *refused.problems], refused.code) from None
         except InputRefused as refused:
-            raise InputRefused([*refused.problems, *self._pbx_problems(chosen)]) from None
+            raise InputRefused([*refused.problems, *self._more_problems(fields, chosen)]) from None
+
+    def _problems_of_job(self, fields: Mapping[str, Any]) -> list[str]:
+        try:
+            self.job_for(fields)
+        except InputRefused as refused:
+            return refused.problems
+        return []
+
+    def _more_problems(self, fields: Mapping[str, Any], pbx: object) -> list[str]:
+        """Return what would be found wrong later with a job that is refused already."""
+        return [*self._pbx_problems(pbx), *_expiry_problems(fields.get("expires_at"))]
 
     def _pbx_problems(self, name: object) -> list[str]:
         """Return what is wrong with a name that a PBX may have; any other is a problem of the field."""
@@ -271,7 +285,10 @@ class Dialer:
         return chosen.numbers if chosen else None
 
     def _with_pbx(self, job: DialJob) -> DialJob:
-        pbx = self.pbx_for(job.pbx)
+        try:
+            pbx = self.pbx_for(job.pbx)
+        except InputRefused as refused:
+            raise InputRefused([*refused.problems, *_expiry_problems(job.expires_at)]) from None
         return job if pbx == job.pbx else job.model_copy(update={"pbx": pbx})
 
     def _with_number(self, job: DialJob) -> DialJob:
@@ -320,18 +337,6 @@ class Dialer:
     def _ticket(self, receipt: Receipt) -> Ticket:
         return Ticket(receipt.id, receipt.state, receipt.is_new, self)
 
-    def _expiry(self, expires_in_s: float, fields: Mapping[str, Any]) -> datetime:
-        if fields.get("expires_at") is not None:
-            raise InputRefused(["expires_in_s: give either this or expires_at, not both"])
-        is_number = isinstance(expires_in_s, int | float) and not isinstance(expires_in_s, bool)
-        # NaN fails both comparisons.
-        if not (is_number and 0 < expires_in_s <= LONGEST_LIFE_S):
-            raise InputRefused(
-                [f"expires_in_s: {expires_in_s!r} is invalid; expected seconds above 0, a year at most"]
-            )
-        # Redis's clock, because that is the one which ends the job.
-        return datetime.fromtimestamp(self.hopper.now() + expires_in_s, UTC)
-
     def pbx_names(self) -> str:
         """Return the names of the PBXs for a sentence, shortened if there are many."""
         names = list(self.settings.pbx)
@@ -349,6 +354,24 @@ def _problems_of(fields: Mapping[str, Any]) -> list[str]:
     except InputRefused as refused:
         return refused.problems
     return []
+
+
+def _expires_in_problems(seconds: float, fields: Mapping[str, Any]) -> Iterator[str]:
+    if fields.get("expires_at") is not None:
+        yield "expires_in_s: give either this or expires_at, not both"
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    # NaN fails both comparisons.
+    if not (is_number and 0 < seconds <= LONGEST_LIFE_S):
+        yield f"expires_in_s: {seconds!r} is invalid; expected seconds above 0, a year at most"
+
+
+def _expiry_problems(expires_at: object) -> list[str]:
+    try:
+        moment = parsed({"extid": "1", "outto": "1", "expires_at": expires_at}).expires_at
+    except InputRefused:
+        return []  # it is among the problems already
+    # Redis's clock decides for jobs that are in order otherwise; it need not be asked for one that is refused.
+    return AlreadyExpired.at(moment).problems if moment and moment <= datetime.now(UTC) else []
 
 
 def parsed(fields: Mapping[str, Any]) -> DialJob:

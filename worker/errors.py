@@ -25,7 +25,8 @@ Every error the dialer raises, branching by what the caller may do.
     └─ ConfigurationError      stop at start, not at the first call
 """
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 
 
 class DialerError(Exception):
@@ -54,6 +55,11 @@ class InputRefused(_Problems):
 
 class AlreadyExpired(InputRefused):
     """The job would expire at once, or before it may begin; give it a later end if it is still wanted."""
+
+    @classmethod
+    def at(cls, moment: datetime) -> Self:
+        """Return the error of a job whose `expires_at` has passed."""
+        return cls([f"expires_at: {moment.isoformat()!r} has passed; expected a time in the future"])
 
 
 class KeyConflict(InputRefused):

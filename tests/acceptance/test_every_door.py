@@ -414,8 +414,9 @@ def test_null_is_not_given_and_every_wrong_field_is_named(doors: Doors, door: st
     optional = ("pbx", "priority", "autoanswer", "on_unknown", "not_before", "expires_at", "metadata")
     assert WHOLE[door](doors, {"outto": "41000", **dict.fromkeys(optional)}) == Outcome("41000")
     wrong = {"priority": "high", "not_before": "tomorrow", "autoanswer": "maybe", "metadata": {"lead": 7}}
-    reason = WHOLE[door](doors, {"outto": "…", "pbx": "nowhere", **wrong}).reason
-    for field in ("outto", "pbx", "priority", "not_before", "autoanswer", "metadata.lead"):
+    past = {"expires_at": "2026-11-23T09:00:00Z"}
+    reason = WHOLE[door](doors, {"outto": "…", "pbx": "nowhere", **wrong, **past}).reason
+    for field in ("outto", "pbx", "priority", "not_before", "expires_at", "autoanswer", "metadata.lead"):
         assert f"{field}: " in reason, reason
     assert "None" not in reason
 

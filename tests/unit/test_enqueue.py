@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import redis
@@ -130,6 +131,21 @@ def test_an_expiry_that_makes_no_sense_is_refused(dialer: Dialer, hopper: FakeHo
     with pytest.raises(InputRefused, match="expires_in_s: "):
         dialer.enqueue(extid=1001, outto="41000", expires_in_s=seconds)
     assert hopper.jobs == []
+
+
+@pytest.mark.parametrize("expiry", [{"expires_in_s": -1}, {"expires_at": "2026-11-23T09:00:00Z"}])
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [({"priority": "high"}, "priority: "), ({"pbx": "nowhere"}, "pbx: "), ({"outto": "123x12"}, "outto: ")],
+)
+def test_an_expiry_that_is_wrong_is_named_beside_what_else_is(
+    dialer: Dialer, expiry: dict[str, Any], others: dict[str, str], named: str
+) -> None:
+    with pytest.raises(InputRefused) as refused:
+        dialer.enqueue(**{"extid": 1001, "outto": "41000", **expiry, **others})
+    assert sorted(problem.partition(" ")[0] for problem in refused.value.problems) == sorted(
+        (f"{next(iter(expiry))}:", named.strip())
+    )
 
 
 def test_two_expiries_are_refused(dialer: Dialer) -> None:

@@ -81,7 +81,7 @@ def receipts(batch: Batch, answer: Sequence[str]) -> Iterator[Answer]:
         elif word == "reused":
             yield RequestConflict(["idempotency key: it came before with another request; give a new one"])
         elif word == "expired":
-            yield AlreadyExpired([_too_late(order)])
+            yield _too_late(order)
         elif word == "damaged":
             yield KeyConflict(
                 [f"key: {key!r} belongs to a job whose record is damaged ({job_id}); give a new key"]
@@ -90,13 +90,14 @@ def receipts(batch: Batch, answer: Sequence[str]) -> Iterator[Answer]:
             yield Receipt(job_id, JobState(state), word == "new", word == "replayed")
 
 
-def _too_late(order: Order) -> str:
+def _too_late(order: Order) -> AlreadyExpired:
     job = order.job
     if isinstance(job, DialJob) and job.expires_at:
-        return f"expires_at: {job.expires_at.isoformat()!r} has passed; expected a time in the future"
+        return AlreadyExpired.at(job.expires_at)
     not_before = job.not_before.isoformat() if isinstance(job, DialJob) and job.not_before else ""
     limit = f"{order.expires_in_s:g} s after it comes"
-    return f"not_before: {not_before!r} is too late for a job that expires {limit}; expected an earlier time"
+    problem = f"not_before: {not_before!r} is too late for a job that expires {limit}; expected an earlier time"
+    return AlreadyExpired([problem])
 
 
 def _row(job_id: str, order: Order, retain_s: int) -> list[Any]:
