@@ -101,6 +101,8 @@ def tail_problem(number: Written, international: str) -> str:
 
 def _begin_alike(numbers: list[str]) -> bool:
     first, length = numbers[0], len(numbers[0])
+    if len(numbers[-1]) != length:
+        return False  # as of most numbers, and soon
     shared = length - 1 if length <= 5 else length - 3
     start = first[:shared]
     return shared > 0 and all(len(number) == length and number.startswith(start) for number in numbers)

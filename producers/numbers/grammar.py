@@ -33,6 +33,7 @@ _SEPARATORS = re.compile("[^0-9]+")
 _WITHOUT_BRACKETS = re.compile(r"[0-9]+(?:(?: ?[-/] ?| |\.)[0-9]+)*")
 _TOKEN = re.compile(r"\( ?[0-9]+(?:[ .-]+[0-9]+)* ?\)|[0-9]+|[ ./-]+|.", re.DOTALL)
 _SEPARATOR = re.compile(r" ?[-/] ?| |\.")
+_CODE_IN_BRACKETS = re.compile(r"\( ?\+[^+]")
 
 # An area code with its trunk prefix or country code, or one of North America, as they stand before a slash.
 _AREA = re.compile(r"0[0-9]{1,5}|00[0-9]{2,8}|[2-9][0-9]{2}")
@@ -107,7 +108,7 @@ def _split_plus(text: str) -> tuple[str, str]:
     if text[:1] == "+":
         return "+", text[1:].lstrip(" ")
     # A country code in brackets: (+44) 20 ...
-    return ("+", "(" + text[1:].lstrip(" +")) if re.match(r"\( ?\+[^+]", text) else ("", text)
+    return ("+", "(" + text[1:].lstrip(" +")) if _CODE_IN_BRACKETS.match(text) else ("", text)
 
 
 def _bracketed(plus: str, rest: str) -> Written | None:

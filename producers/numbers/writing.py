@@ -19,6 +19,9 @@ from producers.numbers.refusals import refused
 from worker.settings import NumberRules
 
 _NOT_A_DIGIT = re.compile("[^0-9]")
+# In a style of the library: the place of a group, and a pattern whose digits all stand in groups.
+_PLACE = re.compile(r"\\([0-9])")
+_ALL_IN_GROUPS = re.compile(r"(?:\((?:[^()]|\(\?:[^()]*\))*\))+")
 
 
 def written_for(outto: str, number: PhoneNumber, rules: NumberRules, *, is_local: bool) -> str:
@@ -109,12 +112,43 @@ def trunk_prefix(code: int) -> str:
 def _national(number: PhoneNumber, rules: NumberRules) -> str:
     if rules.trunk_prefix is not None:
         return rules.trunk_prefix + national_significant_number(number)
-    # Not every number has the trunk prefix: Australia's 1300 numbers have none.
-    written = _NOT_A_DIGIT.sub("", format_number(number, PhoneNumberFormat.NATIONAL))
-    if written == national_significant_number(number) and _national_style(number) is None:
+    style = _national_style(number)
+    if style is None:
         # A range that the library does not know is written as the others of its country.
-        return trunk_prefix(code_of(number)) + written
-    return written
+        return trunk_prefix(code_of(number)) + national_significant_number(number)
+    # Not every number has the trunk prefix: Australia's 1300 numbers have none.
+    prefix = _prefix_of(style.pattern or "", style.format or "", style.national_prefix_formatting_rule or "")
+    if prefix is not None:
+        return prefix + national_significant_number(number)
+    return _digits_in(format_number(number, PhoneNumberFormat.NATIONAL))
+
+
+@lru_cache(maxsize=1024)
+def _prefix_of(pattern: str, layout: str, rule: str) -> str | None:
+    r"""
+    Return what a style writes before the digits of a number; None if it does more than group them.
+
+    To have the library write each number costs a fifth of all that is done with it.
+
+    Args:
+        pattern: Which numbers have the style; each pair of brackets is a group of their digits.
+        layout: Where the groups go, such as `\1 \2`.
+        rule: What stands in the place of the first group, such as `0\1`; empty if it is the group alone.
+    """
+    places = [int(place) for place in _PLACE.findall(layout)]
+    is_in_order = places == list(range(1, _compiled(pattern).groups + 1))
+    adds_digits = bool(_digits_in(_without_places(layout)))
+    if adds_digits or not (is_in_order and _ALL_IN_GROUPS.fullmatch(pattern)):
+        return None
+    return _digits_in(_without_places(rule))
+
+
+def _without_places(text: str) -> str:
+    return _PLACE.sub("", text)
+
+
+def _digits_in(text: str) -> str:
+    return _NOT_A_DIGIT.sub("", text)
 
 
 def _national_style(number: PhoneNumber) -> NumberFormat | None:
