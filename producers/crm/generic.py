@@ -21,7 +21,7 @@ from producers.crm.parts.bodies import Format, body_of
 from producers.crm.parts.calling_back import ResultSettings
 from producers.crm.parts.expressions import Expr, Scope, is_true
 from producers.crm.parts.handshakes import Handshake, Request, looks_like
-from producers.crm.parts.values import country_of, numbers_of, text_of
+from producers.crm.parts.values import country_of, field_of, numbers_of, text_of
 from worker.jobs import DialResult
 from worker.webhooks import Call
 
@@ -235,7 +235,7 @@ class Adapter(base.Adapter):
         metadata = {
             name: text
             for name, expressions in self.settings.map.metadata.items()
-            if (text := _first(expressions, element, scope, text_of)) is not None
+            if (text := _first(expressions, element, scope, field_of)) is not None
         }
         # As it was before others were looked for, so that a repeated delivery stays the same job.
         content = {"outto": first.strip() or None, **mapped}
@@ -252,8 +252,7 @@ class Adapter(base.Adapter):
         )
 
     def _mapped(self, name: str, element: Any, scope: Scope) -> str | None:
-        read = country_of if name == "country" else text_of
-        return _first(getattr(self.settings.map, name), element, scope, read)
+        return _first(getattr(self.settings.map, name), element, scope, _READERS.get(name, field_of))
 
     def _found(self, name: str, element: Any, scope: Scope) -> list[Any]:
         return [expression.of(element, scope) for expression in getattr(self.settings.map, name)]
@@ -271,6 +270,7 @@ class Adapter(base.Adapter):
 
 
 _FIELDS = tuple(name for name in MapSettings.model_fields if name not in ("outto", "metadata"))
+_READERS = {"country": country_of, "user": text_of}
 
 
 def _first(expressions: tuple[Expr, ...], element: Any, scope: Scope, read: Any) -> str | None:

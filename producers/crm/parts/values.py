@@ -78,13 +78,19 @@ def _numbers(value: Any) -> Iterator[str]:
             for number in _numbers(value.get(name)):
                 yield Number(with_extension(number, extension), country or getattr(number, "country", None))
     elif isinstance(value, list):
-        for item in sorted(value, key=lambda item: not (isinstance(item, dict) and _is_yes(item.get("primary")))):
+        for item in sorted(value, key=lambda item: not _is_primary(item)):
             yield from _numbers(item)
     elif isinstance(value, str):
         # A blank in front says that a form lost the +, so it stays.
         yield from [value] if value.strip() else []
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)
+
+
+def _is_primary(item: Any) -> bool:
+    """Return whether an item is marked as the primary one: `primary`, `is_primary`, `isPrimary`, `@primary`."""
+    marks = item.items() if isinstance(item, dict) else ()
+    return any(_folded(name) in ("primary", "isprimary") and _is_yes(mark) for name, mark in marks)
 
 
 def _changed_to(value: dict[str, Any]) -> tuple[Any] | None:
@@ -114,6 +120,17 @@ def text_of(value: Any) -> str | None:
     return "true" if value is True else _scalar(value)
 
 
+def field_of(value: Any) -> str | None:
+    """
+    Return the value of a job's field as text; None only if nothing is given: null, false, a blank, an empty list.
+
+    What `text_of` cannot read stays as JSON, and a long text is cut, so that nothing is left out in silence.
+    """
+    if (text := text_of(value)) is not None or value in (None, False, [], {}):
+        return text
+    return _cut(value.strip()) or None if isinstance(value, str) else _as_json(value)
+
+
 def country_of(value: Any) -> str | None:
     """
     Return a country as it is written; None if there is none.
@@ -123,8 +140,16 @@ def country_of(value: Any) -> str | None:
     if isinstance(value, dict) and _changed_to(value) is None:
         return _first(text_of(value.get(name)) for name in (*_COUNTRY_NAMES, *_ID_NAMES))
     if isinstance(value, list) and len(value) > 1:
-        return value[1] if _is_reference(value) else json.dumps(value, ensure_ascii=False)[:LONGEST_TEXT]
+        return value[1] if _is_reference(value) else _as_json(value)
     return text_of(value)
+
+
+def _as_json(value: Any) -> str:
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."
 
 
 def _scalar(value: Any) -> str | None:

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from producers.crm.parts.values import MOST_NUMBERS, country_of, numbers_of, text_of, with_extension
+from producers.crm.parts.values import (
+    LONGEST_TEXT,
+    MOST_NUMBERS,
+    country_of,
+    field_of,
+    numbers_of,
+    text_of,
+    with_extension,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +27,8 @@ from producers.crm.parts.values import MOST_NUMBERS, country_of, numbers_of, tex
         (4.42079e11, ["442079000000.0"]),
         ([{"value": "1"}, {"value": "2", "primary": True}], ["2", "1"]),
         ([{"value": "1"}, {"value": "2", "primary": "true"}], ["2", "1"]),
+        ([{"value": "1"}, {"value": "2", "is_primary": 1}], ["2", "1"]),
+        ([{"value": "1"}, {"value": "2", "isPrimary": True}], ["2", "1"]),
         ([{"value": "", "primary": True}, {"value": "2"}], ["2"]),
         (["", None, "N/A", "3", "3"], ["N/A", "3"]),
         ({"value": {"number": "4"}}, ["4"]),
@@ -114,3 +124,23 @@ def test_a_country_is_kept_as_it_is_written(value: Any, country: str | None) -> 
 )
 def test_users_and_ids_are_found_in_the_forms_that_crms_use(value: Any, text: str | None) -> None:
     assert text_of(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("2030-01-01T09:00:00Z", "2030-01-01T09:00:00Z"),
+        ({"id": 7}, "7"),
+        # Refused where a field is to be one text, and readable as metadata.
+        ({"dateTime": "2030-01-01T09:00:00"}, '{"dateTime": "2030-01-01T09:00:00"}'),
+        (["a", "b"], '["a", "b"]'),
+        ("x" * 501, "x" * (LONGEST_TEXT - 3) + "..."),
+        (" ", None),
+        (False, None),
+        (None, None),
+        ([], None),
+        ({}, None),
+    ],
+)
+def test_what_stands_in_a_field_is_never_left_out(value: Any, text: str | None) -> None:
+    assert field_of(value) == text
