@@ -40,11 +40,13 @@ def states(site: Installation, jobs: list[str]) -> Counter[JobState]:
 
 def assert_kept(site: Installation, jobs: list[str]) -> None:
     eventually(lambda: all(state.is_final for state in states(site, jobs)))
+    # Results before rings: a worker that thaws may still place the call of a job that was unknown in its absence.
+    results = list(site.hopper.results(jobs))
     rings = site.pbxs["hq"].rings()
     assert rung_twice(rings) == {}
-    placed = {result.callid for result in site.hopper.results(jobs) if result.state is JobState.PLACED}
+    placed = {result.callid for result in results if result.state is JobState.PLACED}
     assert placed <= {ring.callid for ring in rings}
-    assert sum(states(site, jobs).values()) == len(jobs)
+    assert len(results) == len(jobs)
 
 
 def test_sigterm_lets_calls_end_and_hands_the_rest_back(site: Installation) -> None:
@@ -91,6 +93,7 @@ def test_a_frozen_worker_rings_nobody_twice_when_it_thaws(site: Installation) ->
         with frozen(children_of(supervisor.pid)[0]):
             eventually(lambda: sum(states(site, jobs)[s] for s in (JobState.PLACED, JobState.UNKNOWN)) == 200)
         assert_kept(site, jobs)
+    assert rung_twice(site.pbxs["hq"].rings()) == {}
 
 
 def test_redis_killed_and_restarted_loses_nothing(site: Installation) -> None:
