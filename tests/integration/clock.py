@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha1
@@ -82,11 +82,13 @@ def advance(seconds: float) -> None:
 @contextmanager
 def step_clock() -> Iterator[StepClock]:
     """Put a clock in charge of all steps that this process runs."""
-    clock, read = StepClock(), connection._script
+    clock, read = StepClock(), connection.steps()
 
     @cache
-    def script(name: str) -> tuple[str, str]:
-        text, _ = read(name)
+    def steps() -> Mapping[str, tuple[str, str]]:
+        return {name: with_clock(text) for name, (text, _) in read.items()}
+
+    def with_clock(text: str) -> tuple[str, str]:
         assert text.count(_READS_THE_TIME) == 1, "each step reads the time once, in shared/keys.lua"
         text = text.replace(_READS_THE_TIME, _TAKES_THE_TIME)
         return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
@@ -98,7 +100,7 @@ def step_clock() -> Iterator[StepClock]:
         vars(scripts)["_actor"] = actor
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection, "_script", script)
+        patch.setattr(connection, "steps", steps)
         patch.setattr(connection.Scripts, "_actor", property(actor, name), raising=False)
         patch.setattr(Looking, "now", lambda _: clock.now())
         _in_charge.append(clock)

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -83,13 +83,23 @@ DELIVERING = frozenset(
 
 
 @cache
-def _script(name: str) -> tuple[str, str]:
-    """Return a script's text and the SHA-1 under which servers know it."""
+def steps() -> Mapping[str, tuple[str, str]]:
+    """
+    Return the text of each step and the SHA-1 under which servers know it, by the step's name.
+
+    All files are read at once, before the first step runs. If one were read only when it is needed, an upgrade
+    that replaces the files could lose the outcome of a call under way.
+    """
     scripts = files("worker.hopper") / "scripts"
-    shared = (*SHARED, "deliveries") if name in DELIVERING else SHARED
-    parts = [*(f"shared/{part}.lua" for part in shared), f"{name}.lua"]
-    text = "\n".join((scripts / part).read_text() for part in parts)
-    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+    shared = "\n".join((scripts / "shared" / f"{part}.lua").read_text() for part in SHARED)
+    for_deliveries = f"{shared}\n{(scripts / 'shared' / 'deliveries.lua').read_text()}"
+    read = {}
+    for file in scripts.iterdir():
+        if file.name.endswith(".lua"):
+            name = file.name.removesuffix(".lua")
+            text = f"{for_deliveries if name in DELIVERING else shared}\n{file.read_text()}"
+            read[name] = (text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return read
 
 
 class _Own(threading.local):
@@ -127,6 +137,7 @@ class Scripts:
         self._namespace = namespace
         self._actor = actor
         self._own = _Own()
+        steps()  # reads them
 
     def acting_as(self, actor: str) -> "Scripts":
         """Return the same scripts on the same connections for somebody else."""
@@ -147,7 +158,7 @@ class Scripts:
             redis.exceptions.RedisError: As the server or the connection gave it; a note on it names the step.
         """
         keys = (self._namespace, *extra_keys)
-        text, sha = _script(name)
+        text, sha = steps()[name]
         connection = self._connection()
         try:
             try:
@@ -184,7 +195,7 @@ class Scripts:
         Raises:
             redis.exceptions.RedisError: As the server or the connection gave it; whether it ran is not known.
         """
-        text, sha = _script(name)
+        text, sha = steps()[name]
         wait = ("WAIT", replicas, int(wait_s * 1000))
         try:
             try:
@@ -210,7 +221,7 @@ class Scripts:
             redis.exceptions.RedisError: As the server or the connection gave it.
         """
         # Not the thread's own: its caller may run other steps between two replies.
-        connection, sha = self._pool.get_connection(), _script(name)[1]
+        connection, sha = self._pool.get_connection(), steps()[name][1]
         under_way: str | None = None
         try:
             for payload in payloads:

@@ -13,7 +13,7 @@ import structlog
 
 from worker.jobs import DialResult
 from worker.metrics import files
-from worker.metrics.labels import errno_label, method_label, name_label, reason_label
+from worker.metrics.labels import errno_label, known_codes, method_label, name_label, reason_label
 
 if TYPE_CHECKING:
     from worker.metrics.meters import Meters
@@ -53,13 +53,17 @@ def begin(name: str, known: Iterable[str]) -> None:
     """
     Count from now on where the supervisor of this host reads it; in memory where it asked for nothing.
 
+    Loads everything that counting needs: an import that failed later could cost a call its outcome.
+
     Args:
         name: Of this process's slot: a process started in the place of a dead one has the same name, and goes on
             counting where that one ended. No two live at a time.
         known: Names of the PBXs and endpoints in the settings.
     """
     _counting.known = frozenset(known)
+    known_codes()
     if not os.environ.get(files.VARIABLE):
+        _counting.make()
         return
     try:
         files.use(name, names=len(_counting.known))

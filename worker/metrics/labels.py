@@ -31,7 +31,7 @@ def errno_label(errno: str | None) -> str:
     """
     if not errno:
         return ""
-    known = errno in OWN_WORDS or errno in _codes() or _HTTP_STATUS.fullmatch(errno)
+    known = errno in OWN_WORDS or errno in known_codes() or _HTTP_STATUS.fullmatch(errno)
     return errno if known else OTHER
 
 
@@ -61,7 +61,8 @@ def method_label(method: str) -> str:
 
 
 @cache
-def _codes() -> frozenset[str]:
+def known_codes() -> frozenset[str]:
+    """Return the codes of all PBX families."""
     # `worker.pbx` counts what it does, and so imports this package.
     from worker.pbx.codes import CODES  # noqa: PLC0415
 

@@ -364,7 +364,7 @@ def test_a_record_of_a_later_version_goes_back_until_a_worker_knows_it(stage: St
     assert stage.hopper.set_aside_list() == []
     assert stage.hopper.view("hq").later == 1, "after a moment, so that it does not go round and round"
 
-    newer = connection._script("claim")[0].replace("local VERSION = 1", "local VERSION = 2")
+    newer = connection.steps()["claim"][0].replace("local VERSION = 1", "local VERSION = 2")
     stage.hopper.client.zadd(stage.hopper.keys.later("hq"), {job_id: 1})
     stage.hopper.client.zadd(f"{stage.hopper.keys.namespace}:pbxs", {"hq": 1})
     assert stage.release() == [job_id]
