@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import redis
 import structlog
@@ -25,7 +25,7 @@ from worker.errors import (
     TokenRefused,
     TooLate,
 )
-from worker.hopper import Back, Ended, Finished, Go, Hopper, NoToken, NotYours, Token, Wait
+from worker.hopper import Back, Ended, Go, Hopper, NoToken, NotYours, Token, Wait
 from worker.jobs import DialResult, Doubt, JobState
 from worker.logs import about
 from worker.pbx import Directory
@@ -38,6 +38,13 @@ log = structlog.get_logger()
 
 # What a dial request ends with of which no byte left.
 _NEVER_SENT = ("unreachable", "too_late")
+
+
+T = TypeVar("T")
+
+
+class _Unreported(Exception):
+    """The outcome of an attempt could not be reported."""
 
 
 class Outlet(Protocol):
@@ -142,6 +149,8 @@ class Dialing:
         except redis.RedisError as error:
             # Whatever is held ends by itself: a released job goes back to its lane, a claim comes into doubt.
             redis_away.tell(error)
+        except _Unreported:
+            pass  # logged, and in doubt
         return None
 
     def _slot_wait_s(self, slot_until: float) -> float:
@@ -173,6 +182,55 @@ class Dialing:
         self._finish(attempt, claim, JobState.PLACED, callid=callid)
         return None
 
+    def _report(
+        self, attempt: "_Attempt", step: Callable[..., T], *args: object, if_lost: Doubt | None, **fields: Any
+    ) -> T:
+        """
+        Run the step that reports the outcome of an attempt, and return its answer.
+
+        Args:
+            attempt: Whose outcome it is.
+            step: Of the hopper; see `retries.until_reported`.
+            args: For the step.
+            if_lost: The doubt in which the job is left if the step fails for as long as the claim's lease lasts.
+                None: it stays claimed until the lease is over.
+            fields: For the step, by name; errno, error and callid are kept with the doubt.
+
+        Raises:
+            _Unreported: If the step failed for so long.
+        """
+        left_s = self._settings.limits.claim_lease_s - attempt.age_s
+        try:
+            return retries.until_reported(step, attempt.job_id, attempt.nonce, *args, within_s=left_s, **fields)
+        except Exception as error:
+            # The log is the last place for a callid, should the doubt fail as well.
+            log.exception("outcome_unreported", error=type(error).__name__, callid=fields.get("callid"))
+            self._outlet.let_go(attempt.job_id)
+            if if_lost is not None:
+                self._leave_in_doubt(attempt, if_lost, **fields)
+            raise _Unreported from None
+
+    def _leave_in_doubt(
+        self,
+        attempt: "_Attempt",
+        kind: Doubt,
+        *,
+        errno: str = "unreported",
+        error: str = "the PBX took the call",
+        callid: str = "",
+        **_others: object,
+    ) -> None:
+        sentence = f"{error}; the worker could not report it"
+        names = (attempt.job_id, attempt.nonce)
+        try:
+            retries.until_redis_answers(
+                self._hopper.doubt, *names, kind, errno=errno, error=sentence, callid=callid
+            )
+        except Exception as failure:
+            log.exception("doubt_unreported", error=type(failure).__name__)
+        else:
+            self._doubted()
+
     def _dial(self, attempt: "_Attempt", claim: Go) -> str:
         self._replicas.make_sure_of(attempt.job_id, attempt.nonce)
         pbx = self._pbxs.adapter(claim.pbx)
@@ -182,7 +240,7 @@ class Dialing:
         left_s = self._settings.limits.attempt_deadline_s - attempt.age_s - settings.read_timeout_s
         if left_s < settings.connect_timeout_s:
             raise TooLate("too_late", "the claim came too late to dial within its deadline")
-        with _timed(claim.pbx):
+        with _timed(claim.pbx), _defects_as_unknown():
             return pbx.dial(
                 claim.token, extid=claim.extid, outto=claim.outto, autoanswer=claim.autoanswer, within_s=left_s
             )
@@ -192,8 +250,13 @@ class Dialing:
         kind = Doubt.SAID_FAILED if isinstance(failure, PbxSaidFailed) else Doubt.LOST_REPLY
         attempt.note("in doubt", failure.errno)
         with tracing.span("doubt"):
-            kept = retries.until_redis_answers(
-                self._hopper.doubt, attempt.job_id, attempt.nonce, kind, errno=failure.errno, error=failure.error
+            kept = self._report(
+                attempt,
+                self._hopper.doubt,
+                kind,
+                if_lost=None,
+                errno=failure.errno,
+                error=failure.error,
             )
         self._outlet.let_go(attempt.job_id)
         if not kept:
@@ -212,10 +275,10 @@ class Dialing:
         in_slot = stays and again.delay_s <= self._settings.retry.slot_wait_s
         attempt.note("not placed", again.errno)
         with tracing.span("park", {"outdial.wait_s": again.delay_s}):
-            parked = retries.until_redis_answers(
+            parked = self._report(
+                attempt,
                 self._hopper.park,
-                attempt.job_id,
-                attempt.nonce,
+                if_lost=Doubt.SAID_FAILED,
                 delay_s=again.delay_s,
                 free=again.free,
                 in_slot=in_slot,
@@ -261,9 +324,9 @@ class Dialing:
     def _finish(self, attempt: "_Attempt", claim: Go, state: JobState, **facts: str) -> None:
         attempt.note("placed" if state is JobState.PLACED else "not placed", facts.get("errno"))
         with tracing.span("finish", {"outdial.state": str(state)}):
-            finished: Finished | None = retries.until_redis_answers(
-                self._hopper.finish, attempt.job_id, attempt.nonce, state, claim, **facts
-            )
+            # The reconciler ends a job with a callid as placed, and tries again what certainly did not ring.
+            if_lost = Doubt.LOST_REPLY if state is JobState.PLACED else Doubt.SAID_FAILED
+            finished = self._report(attempt, self._hopper.finish, state, claim, if_lost=if_lost, **facts)
         if finished is None:
             log.error("claim_lost", outcome=str(state))
             self._outlet.let_go(attempt.job_id)
@@ -292,6 +355,18 @@ def _timed(pbx: str) -> Iterator[None]:
     finally:
         if sent:
             metrics.posted(pbx, time.monotonic() - began)
+
+
+@contextmanager
+def _defects_as_unknown() -> Iterator[None]:
+    """Turn an error that no adapter means to raise into an unknown outcome: the phone may have rung before it."""
+    try:
+        yield
+    except AttemptFailed:
+        raise
+    except Exception as error:
+        log.exception("dial_broke_off", error=type(error).__name__)
+        raise OutcomeUnknown("internal_error", "the worker failed while it dialed; see its log") from None
 
 
 def _was_answered(failure: NotPlaced) -> bool:

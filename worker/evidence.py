@@ -58,6 +58,7 @@ class Row:
 
     `doubts` and `on_unknown` empty: whatever they are. `engaged_before`: whether the extension was seen in use at
     an earlier look; None: whatever it was. `quiet`: it must have been idle at every look for `quiet_s`.
+    `has_callid`: the PBX took the call.
     """
 
     sights: frozenset[Sight]
@@ -68,12 +69,19 @@ class Row:
     engaged_before: bool | None = None
     on_unknown: str = ""
     quiet: bool = False
+    has_callid: bool = False
 
 
 _SAID_FAILED = frozenset({Doubt.SAID_FAILED})
 _QUIET, _AWAY = frozenset({Sight.QUIET}), frozenset({Sight.AWAY})
 
 TABLE: Final = (
+    Row(
+        frozenset(Sight),
+        Verdict.ADOPT,
+        "the PBX took the call and gave its callid, which the worker could not report",
+        has_callid=True,
+    ),
     Row(frozenset({Sight.OURS}), Verdict.ADOPT, "an outbound call of the extension to this number began since"),
     Row(
         _QUIET | _AWAY,
@@ -175,6 +183,7 @@ def decide(job: Doubted, sight: Sight, looks: LookSettings) -> Row:
         and row.engaged_before in (None, job.was_engaged)
         and row.on_unknown in ("", job.on_unknown)
         and (was_quiet or not row.quiet)
+        and (job.callid or not row.has_callid)
     )
 
 

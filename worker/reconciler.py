@@ -184,6 +184,8 @@ class Reconciler:
 
     def _carry_out(self, job: Doubted, row: Row, sight: Sight, call: OutboundCall | None) -> None:
         match row.verdict:
+            case Verdict.ADOPT if job.callid:
+                self._finish(job, row, JobState.PLACED, callid=job.callid)
             case Verdict.ADOPT:
                 assert call is not None, "only a call that was seen is adopted"
                 self._finish(job, row, JobState.PLACED, outboundid=call.outboundid)

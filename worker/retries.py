@@ -1,12 +1,17 @@
 """Retry decisions as values, and the tenacity policies they are made from; nothing here acts."""
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
+import structlog
 from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
+    retry_if_exception_type,
     stop_after_attempt,
     stop_after_delay,
     stop_never,
@@ -29,6 +34,9 @@ from worker.errors import (
 from worker.jobs import JobState
 from worker.redis_away import is_away
 from worker.settings import RetrySettings
+
+log = structlog.get_logger()
+T = TypeVar("T")
 
 # A worker that does not know a job's PBX puts it back for one that may.
 _NOT_CONFIGURED_S = 0.5
@@ -116,12 +124,43 @@ def _as_tenacity_sees_it(attempts: int, age_s: float) -> RetryCallState:
 
 # While Redis is away nobody dials, and nobody lets go of what is already known: the step is repeated with the
 # same arguments until it is answered, which every script allows. What would fail the same way for ever, a damaged
-# record say, is raised: a slot must not be stuck with it.
+# record say, is raised: a slot must not be stuck with it. An outcome alone is repeated for a while all the same.
 _REDIS_WAIT = wait_random_exponential(multiplier=0.05, max=1)
 _REDIS_AWAY = retry_if_exception(is_away)
 
 
-# For telling what has already happened: repeated until it is answered.
+def until_reported(step: Callable[..., T], *args: object, within_s: float, **fields: object) -> T:
+    """
+    Run a step that reports the outcome of an attempt, and return its answer.
+
+    The step is repeated while Redis is away, for as long as that takes, and after any other error for *within_s*:
+    what is known of a call is worth more than the slot.
+
+    Args:
+        step: Of the hopper; safe to repeat.
+        args: For the step.
+        within_s: For how long an error other than an absent Redis may last.
+        fields: For the step, by name.
+
+    Raises:
+        Exception: What the step raised last.
+    """
+    try:
+        return step(*args, **fields)  # nearly always; the loop below costs more than the step
+    except Exception as error:  # noqa: BLE001 - whatever it is, the outcome must not go with it
+        if not is_away(error):
+            log.warning("report_repeated", error=type(error).__name__)
+    over_at = time.monotonic() + within_s
+
+    def is_over(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return error is not None and not is_away(error) and time.monotonic() > over_at
+
+    repeated = Retrying(retry=retry_if_exception_type(), wait=_REDIS_WAIT, stop=is_over, reraise=True)
+    return repeated(step, *args, **fields)
+
+
+# For what has already happened: repeated until it is answered.
 until_redis_answers = Retrying(retry=_REDIS_AWAY, wait=_REDIS_WAIT, stop=stop_never, reraise=True)
 
 

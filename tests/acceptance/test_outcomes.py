@@ -1,6 +1,7 @@
 """What a PBX or the network does to one call, and what the job comes to: real workers, HTTPS, journal."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,3 +211,22 @@ def test_logs_hold_no_number_no_token_no_password(site: Installation, pbx: Simul
     assert str(token) not in text
     assert "token=" not in text.replace("token=***", "")
     assert site.environment["TEST_PBX_PASSWORD"] not in text
+
+
+def test_an_outcome_that_cannot_be_reported_for_a_while_is_not_lost(tmp_path: Path, namespace: str) -> None:
+    with (
+        EmbeddedRedis(tmp_path / "redis") as server,
+        installation(tmp_path, server, namespace, hq=("--extensions", "1000-1099", "--ring-s", "0.05")) as site,
+    ):
+        site.write_settings(**PATIENT)
+        with site.workers(processes=1):
+            # An end that is to be added to a text is an error that no waiting for Redis would mend.
+            site.hopper.client.set(f"{namespace}:ended", "?")
+            receipts = [site.hopper.put(DialJob(extid=f"100{n}", outto=NUMBER, pbx="hq")) for n in range(8)]
+            eventually(lambda: len(site.pbxs["hq"].rings()) == len(receipts))
+            eventually(lambda: site.worker_log.read_text().count('"report_repeated"') == len(receipts))
+            site.hopper.client.delete(f"{namespace}:ended")
+            results = [site.end_of(receipt.id) for receipt in receipts]
+        callids = {ring.callid for ring in site.pbxs["hq"].rings()}
+        assert {result.state for result in results} == {JobState.PLACED}
+        assert {result.callid for result in results} == callids

@@ -45,6 +45,12 @@ def test_the_jobs_own_call_is_adopted_whenever_it_is_seen(job: Doubted) -> None:
         assert decide(doubted(job, waited_s, was_engaged=True), Sight.OURS, LOOKS).verdict is Verdict.ADOPT
 
 
+@pytest.mark.parametrize("job", [JOB, SAID_FAILED, WORKER_LOST])
+@pytest.mark.parametrize("sight", list(Sight))
+def test_a_job_with_a_callid_was_placed_whatever_is_seen(job: Doubted, sight: Sight) -> None:
+    assert decide(replace(job, callid="1700000000.17"), sight, LOOKS).verdict is Verdict.ADOPT
+
+
 def test_said_failed_and_idle_for_long_enough_is_tried_again() -> None:
     assert decide(doubted(SAID_FAILED, 0), Sight.QUIET, LOOKS).verdict is Verdict.LOOK_AGAIN
     assert decide(doubted(SAID_FAILED, 2.9, quiet_s=2.9), Sight.QUIET, LOOKS).verdict is Verdict.LOOK_AGAIN

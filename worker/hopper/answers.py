@@ -110,7 +110,8 @@ class Doubted:
     A claimed job of which nobody knows whether it rang.
 
     `doubt` says why; `waited_s` is how long it has been so; `quiet_s` is for how long its extension has been seen
-    idle, None if it was not at the last look; `was_engaged` if it was seen in use at any.
+    idle, None if it was not at the last look; `was_engaged` if it was seen in use at any. `callid` is empty unless
+    the PBX took the call and its worker could not report that.
     """
 
     id: str
@@ -129,6 +130,7 @@ class Doubted:
     errno: str
     error: str
     trace: str = ""
+    callid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

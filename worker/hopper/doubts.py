@@ -13,9 +13,23 @@ class Doubts(Looking):
 
     _looks: LookSettings
 
-    def doubt(self, job_id: str, nonce: str, doubt: Doubt, *, errno: str, error: str) -> bool:
-        """Give a claimed job up to the looking; False if the claim was no longer the caller's."""
-        answer = self._scripts.run("doubt", job_id, nonce, doubt, errno, error, *self._look_times())
+    def doubt(self, job_id: str, nonce: str, doubt: Doubt, *, errno: str, error: str, callid: str = "") -> bool:
+        """
+        Mark a claimed job as uncertain, so that the reconciler resolves it.
+
+        Args:
+            job_id: The job.
+            nonce: Of the claim.
+            doubt: Why it is uncertain.
+            errno: Why, as shown until it is resolved.
+            error: The same as a sentence.
+            callid: From the PBX, if it took the call; the reconciler then ends the job as placed.
+
+        Returns:
+            False if the claim was no longer the caller's.
+        """
+        times = self._look_times()
+        answer = self._scripts.run("doubt", job_id, nonce, doubt, errno, error, *times, callid)
         return bool(answer[0] == "doubted")
 
     def bury(self, incarnation: str, *, errno: str, error: str) -> int:
@@ -38,7 +52,7 @@ class Doubts(Looking):
             seconds = float(rest[0])
             return seconds if seconds >= 0 else None
         pbx, unasked, token, generation, ahead_s, now, *flat = rest
-        jobs = tuple(_doubted(pbx, float(now), flat[i : i + 15]) for i in range(0, len(flat), 15))
+        jobs = tuple(_doubted(pbx, float(now), flat[i : i + 16]) for i in range(0, len(flat), 16))
         return LookTurn(
             pbx,
             ask=unasked != "1",
@@ -73,7 +87,7 @@ class Doubts(Looking):
 
 def _doubted(pbx: str, now: float, row: Sequence[str]) -> Doubted:
     job_id, nonce, extid, outto, doubt, on_unknown, claimed_at, doubted_at, engaged, quiet_since, *rest = row
-    attempts, age_s, errno, error, trace = rest
+    attempts, age_s, errno, error, trace, callid = rest
     return Doubted(
         id=job_id,
         nonce=nonce,
@@ -91,4 +105,5 @@ def _doubted(pbx: str, now: float, row: Sequence[str]) -> Doubted:
         errno=errno,
         error=error,
         trace=trace,
+        callid=callid,
     )

@@ -73,6 +73,23 @@ def test_a_holder_who_knows_more_than_the_sweeper_is_heard(quick: Stage, told: D
     assert only(quick.look()).doubt is kept
 
 
+@pytest.mark.parametrize("come_late", [False, True])
+def test_a_doubt_keeps_the_callid_that_its_holder_could_not_report(quick: Stage, come_late: bool) -> None:
+    job_id, _ = quick.orphaned() if come_late else quick.claimed()
+
+    assert quick.hopper.doubt(
+        job_id, "n1", Doubt.LOST_REPLY, errno="unreported", error="the PBX took the call", callid="1700000000.17"
+    )
+
+    job = only(quick.look())
+    assert job.callid == "1700000000.17"
+    finished = quick.hopper.finish(job.id, job.nonce, JobState.PLACED, job, answered=False, callid=job.callid)
+    assert finished is not None
+    result = quick.hopper.result(job_id)
+    assert result == finished.result
+    assert (result.state, result.callid, result.errno) == (JobState.PLACED, "1700000000.17", None)
+
+
 def test_a_doubted_job_never_expires(stage: Stage) -> None:
     job_id, _ = stage.doubted(expires_at=in_s(0.05))
     eventually(lambda: float(stage.hopper.record(job_id)["expires_at"]) < stage.hopper.now())

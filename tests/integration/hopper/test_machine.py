@@ -361,6 +361,13 @@ class Lives(RuleBasedStateMachine):
 
     def tell_the_truth(self, attempt: Attempt, how: int) -> None:
         match attempt.truth.knows:
+            case "callid" if how % 4 == 3:  # its end cannot be reported, and the doubt keeps the callid
+                names, callid = (attempt.job_id, attempt.nonce), f"{int(time.time())}.{attempt.number}"
+                self.twice(
+                    lambda: self.hopper.doubt(
+                        *names, Doubt.LOST_REPLY, errno="unreported", error="-", callid=callid
+                    )
+                )
             case "callid":
                 self.finish(attempt, JobState.PLACED, callid=f"{int(time.time())}.{attempt.number}")
             case "not placed" if how % 3 == 0:
