@@ -23,7 +23,7 @@ from worker.hopper import Doubted, Hopper, LookTurn, Token
 from worker.jobs import JobState
 from worker.logs import about
 from worker.pbx import Directory, OutboundCall, Sighting
-from worker.redis_away import AwayLog
+from worker.redis_away import AwayLog, is_away
 from worker.retries import Again, RetryPolicy
 from worker.settings import LookSettings, Settings
 from worker.tracing.attempts import doubt_span
@@ -126,9 +126,8 @@ class Reconciler:
             if row.verdict is Verdict.LOOK_AGAIN:
                 still.append((job, sight))
                 waits.append(max(self._shortest_s(turn.pbx), self._pause_s(job, took_s)))
-            else:
-                with about(job_id=job.id, pbx=job.pbx), doubt_span(job, row.verdict.name.lower(), row.reason):
-                    self._carry_out(job, row, sight, call)
+            elif not self._is_carried_out(job, row, sight, call):
+                waits.append(_LONGEST_PAUSE_S)
         # A turn holds a hundred jobs at most; where there are more, the next are looked after at once.
         next_s = min(waits, default=self._shortest_s(turn.pbx))
         if self._hopper.looked(turn.pbx, next_s=next_s, answered=isinstance(seen, Sighting), still=still):
@@ -181,6 +180,18 @@ class Reconciler:
         if not isinstance(token, Token):
             raise TryLater("login", "somebody else is logging in")
         return pbx.look(token.token)
+
+    def _is_carried_out(self, job: Doubted, row: Row, sight: Sight, call: OutboundCall | None) -> bool:
+        """Do what the table says; False if that fails, so that the jobs behind this one do not wait for it."""
+        with about(job_id=job.id, pbx=job.pbx), doubt_span(job, row.verdict.name.lower(), row.reason):
+            try:
+                self._carry_out(job, row, sight, call)
+            except Exception as error:
+                if is_away(error):
+                    raise
+                log.exception("look_failed", error=type(error).__name__)
+                return False
+        return True
 
     def _carry_out(self, job: Doubted, row: Row, sight: Sight, call: OutboundCall | None) -> None:
         match row.verdict:

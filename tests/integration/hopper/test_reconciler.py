@@ -1,14 +1,16 @@
 """The looking itself, against a modelled PBX: how often, for whom, and what is told."""
 
 import time
+from typing import Any
 
 import pytest
+import redis
 
 from tests.conftest import pbx_settings
 from tests.integration.hopper.stage import Stage
 from tests.integration.hopper.world import Call, ModelledPbx
-from worker.hopper import Go
-from worker.jobs import DialResult
+from worker.hopper import Finished, Go
+from worker.jobs import DialResult, Doubt
 from worker.pbx import Directory, Sighting
 from worker.reconciler import Reconciler
 from worker.settings import Settings
@@ -98,3 +100,40 @@ def test_a_pbx_that_is_down_is_asked_again_and_its_breaker_counts(
     assert next_look_in_s(stage) > 0
     assert stage.hopper.client.hget(stage.hopper.keys.pbx("hq"), "failures") == "1"
     assert news.results == []
+
+
+def test_a_job_whose_doubt_cannot_be_ended_holds_up_no_other(
+    stage: Stage, pbx: CountingPbx, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [stage.doubted(extid, nonce=extid, outto="0205550143")[0] for extid in pbx.extids]
+    now = time.time()
+    pbx.calls = [
+        Call(job, n, extid, "0205550143", is_answered=True, began_at=now, ends_at=now + 60)
+        for n, (job, extid) in enumerate(zip(jobs, pbx.extids, strict=True))
+    ]
+    finish = stage.hopper.finish
+
+    def finish_others(job_id: str, *args: Any, **facts: Any) -> Finished | None:
+        if job_id == jobs[0]:
+            raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+        return finish(job_id, *args, **facts)
+
+    monkeypatch.setattr(stage.hopper, "finish", finish_others)
+    reconciler(stage, pbx, news).look_once()
+
+    assert [stage.state(job_id) for job_id in jobs] == ["claimed", "placed", "placed"]
+    assert next_look_in_s(stage) > 0, "its turn comes again"
+
+
+def test_a_job_with_a_callid_is_placed_at_a_pbx_that_cannot_be_asked(
+    stage: Stage, pbx: CountingPbx, news: News
+) -> None:
+    job_id, _ = stage.claimed()
+    callid = "1700000000.17"
+    stage.hopper.doubt(job_id, "n1", Doubt.LOST_REPLY, errno="unreported", error="-", callid=callid)
+    pbx.is_down = True
+
+    reconciler(stage, pbx, news).look_once()
+
+    [result] = news.results
+    assert (stage.state(job_id), result.callid, result.errno) == ("placed", callid, None)

@@ -8,7 +8,7 @@ from worker.errors import PbxDown
 from worker.pbx import Device, ExtensionUse, OutboundCall, Sighting
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """A process dies here."""
 
 
