@@ -11,6 +11,7 @@ import requests
 from playwright.sync_api import Browser, Page
 
 from ops.embedded_redis import EmbeddedRedis
+from ops.installation import GENEROUS_S
 from ops.ports import reserve_port
 from tests.acceptance.browsing import running_browser
 from tests.acceptance.intake import Intake, intake
@@ -83,7 +84,7 @@ def send(url: str, method: str, path: str, **headers: str) -> requests.Response:
     with requests.Session() as session:
         session.trust_env = False
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return session.request(method, url + path, headers=named, timeout=20)
+        return session.request(method, url + path, headers=named, timeout=GENEROUS_S)
 
 
 def preflight(

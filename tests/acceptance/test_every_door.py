@@ -18,6 +18,7 @@ import requests
 from click.testing import CliRunner
 
 from ops.embedded_redis import EmbeddedRedis
+from ops.installation import GENEROUS_S
 from producers.cli import cli
 from tests.acceptance.intake import Client, Intake, intake
 from worker.errors import InputRefused
@@ -266,7 +267,7 @@ class Doors:
         url = f"{self.client.url}/hooks/{target}"
         with requests.Session() as session:
             session.trust_env = False
-            response = session.post(url, data=body.encode(), headers=dict(headers), timeout=20)
+            response = session.post(url, data=body.encode(), headers=dict(headers), timeout=GENEROUS_S)
         assert response.status_code == 200, response.text
         return self.of(id_of_key(key))
 

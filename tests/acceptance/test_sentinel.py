@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from ops.children import frozen
-from ops.installation import Installation, eventually, installation
+from ops.installation import GENEROUS_S, Installation, eventually, installation
 from ops.pbx_simulator import rung_twice
 from ops.redis_group import RedisGroup
 from worker.app import build_app
@@ -76,7 +76,7 @@ def by_celery(site: Installation, jobs: Iterable[str]) -> list[object]:
     """Return results as Celery itself reads them through the sentinels; one that is missing is a time-out."""
     app = build_app(site.settings)
     try:
-        return [app.AsyncResult(job).get(timeout=10, propagate=False) for job in jobs]
+        return [app.AsyncResult(job).get(timeout=GENEROUS_S, propagate=False) for job in jobs]
     finally:
         app.backend.result_consumer.stop()
         app.backend.client.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from ops.installation import GENEROUS_S
 from tests.integration.conftest import Run
 from worker.hopper import Hopper
 
@@ -253,7 +254,7 @@ def test_what_was_written_before_a_kill_is_whole(config: str, tmp_path: Path) ->
         while not rejects.exists() or rejects.read_text().count("\n") < 2000:
             assert importing.poll() is None
         importing.send_signal(signal.SIGKILL)
-        importing.wait(timeout=30)
+        importing.wait(timeout=GENEROUS_S)
     lines = rejects.read_text().splitlines()
     rows = list(csv.DictReader(lines, strict=True))
     assert [(row["extid"], row["outto"]) for row in rows] == [
