@@ -192,7 +192,7 @@ def test_status_knows_of_due_times_and_busy_extensions(run: Run, dialer: Dialer,
 
 
 def test_status_of_an_ended_job_shows_its_end(run: Run, dialer: Dialer, hopper: Hopper) -> None:
-    job_id = dialer.enqueue(extid=1001, outto="41000").id
+    job_id = dialer.enqueue(extid=1001, outto="0205550143").id
     hopper.finish(
         job_id, "nonce", JobState.FAILED, claim(hopper, job_id), errno="10006", error="no such extension"
     )
@@ -202,7 +202,7 @@ def test_status_of_an_ended_job_shows_its_end(run: Run, dialer: Dialer, hopper: 
     fields = dict(line.split(maxsplit=1) for line in told.splitlines())
     assert (fields["state"], fields["errno"], fields["error"]) == ("failed", "10006", "no such extension")
     assert "waits_for" not in fields
-    assert "41000" not in result.stdout
+    assert "5550143" not in result.stdout
 
 
 def test_status_of_an_unknown_id_is_an_error_of_input(run: Run) -> None:
