@@ -19,6 +19,7 @@ from worker.errors import (
     NotPlaced,
     NotReplicated,
     OutcomeUnknown,
+    OutOfFiles,
     PbxBarred,
     PbxDown,
     PbxSaidFailed,
@@ -271,7 +272,7 @@ class Dialing:
     def _go_round(self, attempt: "_Attempt", claim: Go, failure: NotPlaced, again: Again) -> float | None:
         down = isinstance(failure, PbxDown)
         refused = isinstance(failure, TokenRefused)
-        stays = not down and not isinstance(failure, NotConfigured) and not self.stopping.is_set()
+        stays = not down and not isinstance(failure, NotConfigured | OutOfFiles) and not self.stopping.is_set()
         in_slot = stays and again.delay_s <= self._settings.retry.slot_wait_s
         attempt.note("not placed", again.errno)
         with tracing.span("park", {"outdial.wait_s": again.delay_s}):
@@ -311,7 +312,7 @@ class Dialing:
         except PbxDown as failure:
             breaker.failed(self._hopper, pbx, failure, by=job_id)
             delay_s = 0.0
-        except NotConfigured:
+        except (NotConfigured, OutOfFiles):
             delay_s = 0.5
         else:
             if isinstance(answer, Token):
@@ -370,7 +371,7 @@ def _defects_as_unknown() -> Iterator[None]:
 
 
 def _was_answered(failure: NotPlaced) -> bool:
-    return not isinstance(failure, PbxDown | TooLate | NotConfigured | NotReplicated)
+    return not isinstance(failure, PbxDown | TooLate | NotConfigured | NotReplicated | OutOfFiles)
 
 
 class _Attempt:

@@ -13,6 +13,7 @@ Every error the dialer raises, branching by what the caller may do.
     │  │  │  ├─ TooLate        nothing was sent, for the claim was old; costs no attempt
     │  │  │  ├─ NotConfigured  this worker does not know the PBX; another may; costs no attempt
     │  │  │  ├─ NotReplicated  nothing was sent: a fail-over might forget the claim; costs no attempt
+    │  │  │  ├─ OutOfFiles     nothing was sent: this process may open no more files; costs no attempt
     │  │  │  └─ TokenRefused   log in again and repeat; costs no attempt
     │  │  └─ NeverTry          another attempt would fail the same way
     │  └─ OutcomeUnknown       it may have rung; look first, never blindly redial
@@ -114,6 +115,10 @@ class NotConfigured(TryLater):
 
 class NotReplicated(TryLater):
     """Fewer replicas of Redis than `wait_replicas` have the claim, so nothing was sent."""
+
+
+class OutOfFiles(TryLater):
+    """This process may open no more files, so it cannot connect; nothing was sent, and the PBX is not at fault."""
 
 
 class TokenRefused(TryLater):

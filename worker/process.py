@@ -10,7 +10,7 @@ import structlog
 from celery import Celery, bootsteps
 from celery.worker.state import reserved_requests
 
-from worker import broker, metrics, redis_away
+from worker import broker, metrics, open_files, redis_away
 from worker.app import build_app, dial_message
 from worker.dialing import Dialing
 from worker.errors import ConfigurationError
@@ -18,6 +18,7 @@ from worker.hopper import Hopper
 from worker.node import begin, refuse_what_loses_jobs, slots_taken, until_redis_is_there, work
 from worker.pacer import Pacer
 from worker.pbx import Directory
+from worker.pbx.kept import MOST_PBXS
 from worker.pulse import PULSE, Slots
 from worker.reconciler import Reconciler
 from worker.recovery import DEAD_ERRNO, DEAD_ERROR, Sweeper
@@ -41,8 +42,9 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
         buries: The incarnation of a dead process whose claims are to be looked after now.
 
     Raises:
-        ConfigurationError: If this Redis would lose jobs.
+        ConfigurationError: If this Redis would lose jobs, or the process may open too few files.
     """
+    open_files.require(concurrency, kept=MOST_PBXS)
     metrics.begin(name, settings.pbx)
     hopper = Hopper.from_settings(settings, actor=name)
     until_redis_is_there(lambda: refuse_what_loses_jobs(hopper))

@@ -27,6 +27,7 @@ from worker.errors import (
     NotConfigured,
     NotPlaced,
     NotReplicated,
+    OutOfFiles,
     PbxDown,
     TokenRefused,
     TooLate,
@@ -38,8 +39,8 @@ from worker.settings import RetrySettings
 log = structlog.get_logger()
 T = TypeVar("T")
 
-# A worker that does not know a job's PBX puts it back for one that may.
-_NOT_CONFIGURED_S = 0.5
+# A worker that does not know a job's PBX, or cannot connect to any, puts the job back for one that may.
+_OTHER_WORKER_S = 0.5
 # Short enough for the slot to keep the job: what waits for a replica waits where it is, and others do not join it.
 _REPLICAS_S = 0.5
 
@@ -100,8 +101,8 @@ class RetryPolicy:
         errno, error = failure.errno, failure.error
         if isinstance(failure, PbxDown | TokenRefused | TooLate):
             return Again(0, free=True, rest_s=0, errno=errno, error=error)
-        if isinstance(failure, NotConfigured):
-            return Again(_NOT_CONFIGURED_S, free=True, rest_s=0, errno=errno, error=error)
+        if isinstance(failure, NotConfigured | OutOfFiles):
+            return Again(_OTHER_WORKER_S, free=True, rest_s=0, errno=errno, error=error)
         if isinstance(failure, NotReplicated):
             return Again(_REPLICAS_S, free=True, rest_s=0, errno=errno, error=error)
         state = _as_tenacity_sees_it(attempts, age_s)

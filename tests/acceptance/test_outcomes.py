@@ -1,13 +1,17 @@
 """What a PBX or the network does to one call, and what the job comes to: real workers, HTTPS, journal."""
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from ops.children import children_of
 from ops.embedded_redis import EmbeddedRedis
 from ops.installation import GENEROUS_S, PATIENT, Installation, SimulatedPbx, eventually, installation
+from ops.ports import connections_to
 from worker.errors import CallNotPlaced, CallOutcomeUnknown
 from worker.jobs import DialJob, DialResult, JobState
 
@@ -230,3 +234,28 @@ def test_an_outcome_that_cannot_be_reported_for_a_while_is_not_lost(tmp_path: Pa
         callids = {ring.callid for ring in site.pbxs["hq"].rings()}
         assert {result.state for result in results} == {JobState.PLACED}
         assert {result.callid for result in results} == callids
+
+
+def test_a_worker_that_may_open_no_more_files_fails_no_job_and_blames_no_pbx(
+    tmp_path: Path, namespace: str
+) -> None:
+    with (
+        EmbeddedRedis(tmp_path / "redis") as server,
+        installation(tmp_path, server, namespace, hq=("--extensions", "1000-1099", "--ring-s", "0.05")) as site,
+    ):
+        site.write_settings(**PATIENT)
+        with site.workers(processes=1) as supervisor:
+            [worker] = children_of(supervisor.pid)
+            # Its threads have their connections to Redis then, and none to the PBX.
+            for receipt in [
+                site.hopper.put(DialJob(extid=f"10{n}", outto=NUMBER, pbx="hq")) for n in range(20, 60)
+            ]:
+                site.end_of(receipt.id)
+            eventually(lambda: connections_to(urlsplit(site.pbxs["hq"].base_url).port or 0) == 0)
+            before = resource.prlimit(worker, resource.RLIMIT_NOFILE, (3, 20000))
+            receipts = [site.hopper.put(DialJob(extid=f"100{n}", outto=NUMBER, pbx="hq")) for n in range(8)]
+            eventually(lambda: "out_of_files" in site.worker_log.read_text())
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+            results = [site.end_of(receipt.id) for receipt in receipts]
+    assert {(result.state, result.attempts) for result in results} == {(JobState.PLACED, 1)}
+    assert "breaker_opened" not in site.worker_log.read_text()

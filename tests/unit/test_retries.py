@@ -11,9 +11,11 @@ from worker.errors import (
     AttemptFailed,
     ExtensionBusy,
     NeverTry,
+    NotConfigured,
     NotPlaced,
     NotReplicated,
     OutcomeUnknown,
+    OutOfFiles,
     PbxDown,
     TokenRefused,
     TryLater,
@@ -43,8 +45,9 @@ def test_what_is_not_the_jobs_fault_costs_no_attempt_however_long_it_lasts(kind:
     assert decide(kind, attempts=99, age_s=1e6) == Again(0, free=True, rest_s=0, errno="1", error="words")
 
 
-def test_a_missing_replica_costs_no_attempt_but_a_moment() -> None:
-    again = decide(NotReplicated, attempts=99, age_s=1e6)
+@pytest.mark.parametrize("kind", [NotReplicated, NotConfigured, OutOfFiles])
+def test_what_is_the_workers_fault_costs_no_attempt_but_a_moment(kind: type[AttemptFailed]) -> None:
+    again = decide(kind, attempts=99, age_s=1e6)
     assert again == Again(0.5, free=True, rest_s=0, errno="1", error="words")
 
 

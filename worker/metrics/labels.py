@@ -10,7 +10,15 @@ OTHER = "other"
 OWN_WORDS = frozenset(
     {
         *("unreachable", "no_reply", "reply_lost", "unreadable", "too_late", "none", "login", "not_configured"),
-        *("replicas_missing", "worker_lost", "damaged", "resolved", "unreported", "internal_error"),
+        *(
+            "replicas_missing",
+            "out_of_files",
+            "worker_lost",
+            "damaged",
+            "resolved",
+            "unreported",
+            "internal_error",
+        ),
         *("invalid_number", "emergency_number", "premium_number", "country_not_allowed", "service_code"),
         *("unknown_user", "invalid_extension", "invalid_field", "expired"),
     }

@@ -5,7 +5,7 @@ import uuid
 import structlog
 
 from worker import metrics
-from worker.errors import AttemptFailed, OutcomeUnknown, PbxBarred, PbxDown, TryLater
+from worker.errors import AttemptFailed, OutcomeUnknown, OutOfFiles, PbxBarred, PbxDown, TryLater
 from worker.hopper import Barred, Hopper, Login, Token, Wait
 from worker.pbx.base import Pbx
 from worker.pbx.yeastar_s import LoginLocked, LoginRefused
@@ -44,6 +44,7 @@ class PbxSession:
         Raises:
             PbxBarred: Log-in is refused or locked; nobody should try before the time it carries.
             PbxDown: The PBX could not be reached, or gave no answer to a log-in.
+            OutOfFiles: This process has no connection left for a log-in.
         """
         name, nonce = self._pbx.name, uuid.uuid4().hex
         turn = self._hopper.login_turn(
@@ -61,6 +62,10 @@ class PbxSession:
         name = self._pbx.name
         try:
             token = self._pbx.login()
+        except OutOfFiles:
+            metrics.logged_in(name, "failed")
+            self._hopper.login_done(name, nonce)
+            raise
         except (PbxDown, TryLater, OutcomeUnknown) as failed:
             # Nothing is wrong with the credentials: the breaker's rests are long enough.
             metrics.logged_in(name, "failed")

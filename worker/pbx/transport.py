@@ -31,18 +31,16 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from worker import tls_peers, tls_problems, tracing
-from worker.errors import AttemptFailed, NeverTry, OutcomeUnknown, PbxDown, TooLate, TryLater
+from worker import open_files, tls_peers, tls_problems, tracing
+from worker.errors import AttemptFailed, NeverTry, OutcomeUnknown, OutOfFiles, PbxDown, TooLate, TryLater
 from worker.final_reply import FinalReply, OnlyInterim
+from worker.pbx.kept import KEEP_IDLE_S, KeptConnections
 from worker.settings import PbxSettings
 from worker.tls_peers import Peer
 from worker.tls_problems import Cause
 
 # A reply is some hundred bytes; the longest list of extensions stays far below.
 _MOST_REPLY_BYTES = 4 * 1024 * 1024
-# A connection idle for longer is not used again: the PBX may be closing it just as we send, which would look
-# like a lost reply. Under load connections are never idle that long.
-_KEEP_IDLE_S = 1.0
 _CONNECTIONS = 64
 # A TLS port closes a plain connection, or answers HTTP 400.
 _MAYBE_TLS = "; if its port speaks TLS, begin base_url with https://"
@@ -69,7 +67,7 @@ class _Noting:
     """Mixed into urllib3's connections: notes the first byte sent, and refuses to reuse what lay idle."""
 
     sock: socket.socket | None
-    _used_at = 0.0
+    used_at = 0.0
 
     def send(self, data: Any) -> None:
         if self.sock is None:
@@ -79,12 +77,12 @@ class _Noting:
             raise _TooLate
         exchange.socket = self.sock
         exchange.sent = True
-        self._used_at = time.monotonic()
+        self.used_at = time.monotonic()
         super().send(data)  # type: ignore[misc]  # of the connection this is mixed into
 
     @property
     def is_connected(self) -> bool:
-        fresh = time.monotonic() - self._used_at < _KEEP_IDLE_S
+        fresh = time.monotonic() - self.used_at < KEEP_IDLE_S
         return fresh and bool(super().is_connected)  # type: ignore[misc]  # of the connection this is mixed into
 
 
@@ -96,11 +94,20 @@ class _NotingHttps(_Noting, HTTPSConnection):
     response_class = FinalReply
 
 
-class _HttpPool(HTTPConnectionPool):
+class _NotingPool:
+    """Mixed into urllib3's pools: notes the connections that come back."""
+
+    def _put_conn(self, connection: Any) -> None:
+        super()._put_conn(connection)  # type: ignore[misc]  # of the pool this is mixed into
+        if connection is not None:
+            _kept.add(self)
+
+
+class _HttpPool(_NotingPool, HTTPConnectionPool):
     ConnectionCls = _NotingHttp
 
 
-class _HttpsPool(HTTPSConnectionPool):
+class _HttpsPool(_NotingPool, HTTPSConnectionPool):
     ConnectionCls = _NotingHttps
 
 
@@ -122,7 +129,8 @@ class _Watch:
     """
     Cuts exchanges that outlive their deadline: a reply dripping in would renew any socket time-out for ever.
 
-    One daemon thread for all of a process, looking four times a second at the few exchanges under way.
+    One daemon thread for all of a process, looking four times a second at the few exchanges under way. It also
+    closes the connections that lie idle.
     """
 
     _LOOK_S = 0.25
@@ -153,8 +161,10 @@ class _Watch:
                     # The plain socket's shutdown, also under TLS: it only wakes the reader with an end of file.
                     with contextlib.suppress(OSError):
                         socket.socket.shutdown(exchange.socket, socket.SHUT_RDWR)
+            _kept.close_idle()
 
 
+_kept = KeptConnections()
 _watch = _Watch()
 
 
@@ -202,6 +212,7 @@ class Transport:
 
         Raises:
             PbxDown: Nothing was sent.
+            OutOfFiles: The same, for this process may open no more files.
             TooLate: The same, for it was too late to begin.
             NeverTry: The PBX, or what stands in front of it, answered with a redirect or another 4xx.
             TryLater: HTTP 429.
@@ -286,10 +297,8 @@ class _Words:
     is_pinned: bool
 
     def translated(self, error: Exception, exchange: _Exchange, *, is_first: bool) -> AttemptFailed:
-        if not exchange.sent and time.monotonic() > exchange.begin_by:
-            return TooLate("too_late", "the connection stood too late to dial within the attempt's deadline")
         if not exchange.sent:
-            return PbxDown("unreachable", f"the PBX could not be reached: {self._before(error)}")
+            return self._unsent(error, exchange)
         if tls_problems.cause_of(error, in_handshake=False) is Cause.CLIENT_WANTED:
             # With TLS 1.3 the alert follows our part of the handshake. The PBX asks before it handles a request.
             return PbxDown("unreachable", f"the PBX could not be reached: {self._of_tls(error, stood=False)}")
@@ -299,6 +308,13 @@ class _Words:
             return OutcomeUnknown("no_reply", "the PBX sent interim replies (HTTP 1xx) without end, and no result")
         hint = _MAYBE_TLS if is_first and not self.is_tls else ""
         return OutcomeUnknown("reply_lost", f"the connection broke before the PBX's reply came{hint}")
+
+    def _unsent(self, error: Exception, exchange: _Exchange) -> AttemptFailed:
+        if time.monotonic() > exchange.begin_by:
+            return TooLate("too_late", "the connection stood too late to dial within the attempt's deadline")
+        if open_files.are_used_up(tls_problems.links(error)):
+            return OutOfFiles("out_of_files", "this worker may open no more files; raise its limit (ulimit -n)")
+        return PbxDown("unreachable", f"the PBX could not be reached: {self._before(error)}")
 
     def _before(self, error: Exception) -> str:
         """Return what went wrong before anything was sent, by classes: the errors' texts may hold the URL."""

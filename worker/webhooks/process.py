@@ -7,7 +7,7 @@ import structlog
 from celery import Celery, bootsteps
 from celery.worker.state import reserved_requests
 
-from worker import broker, metrics, redis_away
+from worker import broker, metrics, open_files, redis_away
 from worker.app import build_app, delivery_message
 from worker.hopper import Hopper
 from worker.messages import delivery_id_in
@@ -32,8 +32,9 @@ def run(settings: Settings, result_calls: ResultCalls, *, name: str, concurrency
         concurrency: Attempts at once.
 
     Raises:
-        ConfigurationError: If this Redis would lose jobs.
+        ConfigurationError: If this Redis would lose jobs, or the process may open too few files.
     """
+    open_files.require(concurrency)
     metrics.begin(name, target_names(settings))
     hopper = Hopper.from_settings(settings, actor=name)
     until_redis_is_there(lambda: refuse_what_loses_jobs(hopper))

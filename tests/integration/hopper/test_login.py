@@ -7,7 +7,11 @@ import pytest
 
 from tests.conftest import pbx_settings
 from tests.integration.hopper.stage import Stage, eventually
+from tests.integration.hopper.world import ModelledPbx
+from worker.errors import OutOfFiles
 from worker.hopper import Barred, Hopper, Login, Token, Wait, connect
+from worker.pbx.session import PbxSession
+from worker.settings import RetrySettings
 
 Turn = Token | Login | Wait | Barred
 
@@ -215,3 +219,14 @@ def test_a_login_that_opens_a_closed_pbx_brings_its_jobs_at_once(stage: Stage) -
 
     assert stage.hopper.barred("branch") == (0.0, "")
     assert stage.release() == [job_id]
+
+
+def test_a_process_that_may_open_no_more_files_gives_the_turn_back(known: Hopper) -> None:
+    class Pbx(ModelledPbx):
+        def login(self) -> str:
+            raise OutOfFiles("out_of_files", "this worker may open no more files")
+
+    with pytest.raises(OutOfFiles):
+        PbxSession(known, Pbx("pbx", []), RetrySettings()).token()
+    assert isinstance(ask(known, "another"), Login)
+    assert known.view("pbx").breaker == "closed"

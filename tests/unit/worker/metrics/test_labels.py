@@ -26,8 +26,8 @@ from worker.pbx.codes import CODES
 ROOT = Path(__file__).parents[4]
 # Errors whose first argument is an errno.
 _ERRNO_FIRST = re.compile(
-    "AttemptFailed|NotPlaced|TryLater|ExtensionBusy|PbxDown|TooLate|NotConfigured|NotReplicated|TokenRefused|NeverTry"
-    "|OutcomeUnknown|PbxSaidFailed|RefusedJob"
+    "AttemptFailed|NotPlaced|TryLater|ExtensionBusy|PbxDown|TooLate|NotConfigured|NotReplicated|OutOfFiles"
+    "|TokenRefused|NeverTry|OutcomeUnknown|PbxSaidFailed|RefusedJob"
 )
 
 
