@@ -3,7 +3,7 @@
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -137,7 +137,7 @@ class Dialer:
             if expires_in_s is None:
                 return self._ticket(self.hopper.put(self.job_for(fields)))
             if problems := list(_expires_in_problems(expires_in_s, fields)):
-                raise InputRefused([*problems, *self._problems_of_job(fields)])
+                raise InputRefused([*problems, *_problems(self.job_for, fields)])
             # Redis's clock, because that is the one which ends the job.
             fields = {**fields, "expires_at": datetime.fromtimestamp(self.hopper.now() + expires_in_s, UTC)}
             return self._ticket(self.hopper.put(self.job_for(fields), relative=frozenset({"expires_at"})))
@@ -254,17 +254,10 @@ class Dialer:
                 fields = fields if dialed == outto else {**fields, "outto": dialed}
             return parsed(fields)
         except NumberRefused as refused:
-            others = [*_problems_of({**fields, "outto": "1"}), *self._more_problems(fields, chosen)]
+            others = [*_problems(parsed, {**fields, "outto": "1"}), *self._more_problems(fields, chosen)]
             raise NumberRefused([*others, *refused.problems], refused.code) from None
         except InputRefused as refused:
             raise InputRefused([*refused.problems, *self._more_problems(fields, chosen)]) from None
-
-    def _problems_of_job(self, fields: Mapping[str, Any]) -> list[str]:
-        try:
-            self.job_for(fields)
-        except InputRefused as refused:
-            return refused.problems
-        return []
 
     def _more_problems(self, fields: Mapping[str, Any], pbx: object) -> list[str]:
         """Return what would be found wrong later with a job that is refused already."""
@@ -274,11 +267,7 @@ class Dialer:
         """Return what is wrong with a name that a PBX may have; any other is a problem of the field."""
         if name is not None and not (isinstance(name, str) and re.match(PBX_NAME, name)):
             return []
-        try:
-            self.pbx_for(name)
-        except InputRefused as refused:
-            return refused.problems
-        return []
+        return _problems(self.pbx_for, name)
 
     def _rules(self, pbx: object) -> NumberRules | None:
         chosen = self.settings.pbx.get(str(pbx or self.default_pbx))
@@ -348,9 +337,10 @@ def _refusal(index: int, refused: InputRefused) -> Refusal:
     return Refusal(index, tuple(refused.problems), isinstance(refused, KeyConflict))
 
 
-def _problems_of(fields: Mapping[str, Any]) -> list[str]:
+def _problems(read: Callable[[Any], object], given: object) -> list[str]:
+    """Return why *read* refuses what it is given; empty if it does not."""
     try:
-        parsed(fields)
+        read(given)
     except InputRefused as refused:
         return refused.problems
     return []
