@@ -50,10 +50,11 @@ def _close(pool: Any, *, unused_since: float) -> int:
     # The idle ones lie on top of the pool's free places. While one is taken out, no request can get it.
     idle = list(iter(lambda: _taken(pool), None))
     stay = [connection for connection in idle if connection.used_at > unused_since]
-    for connection in idle:
-        if connection not in stay:
-            connection.close()
-    for connection in (*[None] * (len(idle) - len(stay)), *reversed(stay)):
+    unused = [connection for connection in idle if connection.used_at <= unused_since]
+    for connection in unused:
+        connection.close()
+        _put_back(pool, None)
+    for connection in reversed(stay):
         _put_back(pool, connection)
     return len(stay)
 

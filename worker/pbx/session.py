@@ -62,14 +62,12 @@ class PbxSession:
         name = self._pbx.name
         try:
             token = self._pbx.login()
-        except OutOfFiles:
-            metrics.logged_in(name, "failed")
-            self._hopper.login_done(name, nonce)
-            raise
         except (PbxDown, TryLater, OutcomeUnknown) as failed:
             # Nothing is wrong with the credentials: the breaker's rests are long enough.
             metrics.logged_in(name, "failed")
             self._hopper.login_done(name, nonce)
+            if isinstance(failed, OutOfFiles):
+                raise
             raise PbxDown(failed.errno, f"log-in failed: {failed.error}") from None
         except AttemptFailed as failed:
             refused = isinstance(failed, LoginLocked | LoginRefused)
