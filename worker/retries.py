@@ -1,4 +1,4 @@
-"""Retry decisions as values, and the tenacity policies they are made from; nothing here acts."""
+"""Retry decisions as values, the tenacity policies they are made from, and the loops that repeat a step."""
 
 import threading
 import time

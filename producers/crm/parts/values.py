@@ -56,8 +56,8 @@ def numbers_of(value: Any) -> list[str]:
 
     Args:
         value: A text; a number; an object with one of them as `value`, `number` or `phone`, and perhaps with an
-            extension and a country; a pair of the value before and the value now, of which the latter counts; or a
-            list of these, of which the one marked `primary` comes first.
+            extension and a country; a pair of the old and the new value, where the new one counts; or a list of
+            these, where the one marked `primary` comes first.
     """
     return list(dict.fromkeys(_numbers(value)))[:MOST_NUMBERS]
 

@@ -1,4 +1,4 @@
-"""The outcome of a call outlives whatever goes wrong while it is reported, and its callid goes nowhere."""
+"""Errors while a worker reports the outcome of a call lose neither the outcome nor its callid."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import repeat
