@@ -194,7 +194,7 @@ class Installation:
                 *(f"{name} = {value}" for name, value in own.items()),
             ]
         quick: dict[str, dict[str, object]] = {
-            "retry": {"base_s": 0.05, "cap_s": 0.4},
+            "retry": {"base_s": 0.05, "cap_s": 0.4, "busy_cap_s": 0.2},
             "look": {"every_s": 0.1, "quiet_s": 0.3, "within_s": 0.5, "at_most_s": 3},
         }
         given = dict(sections or {})

@@ -13,23 +13,25 @@ from structlog.contextvars import bind_contextvars
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_never
 
 from worker import breaker, metrics, redis_away, retries, tracing
+from worker.consequences import Until
 from worker.errors import (
     AttemptFailed,
+    NeverTry,
     NotConfigured,
     NotPlaced,
-    NotReplicated,
     OutcomeUnknown,
     OutOfFiles,
+    PbxAtFault,
     PbxBarred,
     PbxDown,
+    PbxRefuses,
     PbxSaidFailed,
-    TokenRefused,
     TooLate,
 )
 from worker.hopper import Back, Ended, Go, Hopper, NoToken, NotYours, Token, Wait
 from worker.jobs import DialResult, Doubt, JobState
 from worker.logs import about
-from worker.pbx import Directory
+from worker.pbx import Directory, Pbx
 from worker.replicas import Replicas
 from worker.retries import Again, RetryPolicy
 from worker.settings import Settings
@@ -171,8 +173,10 @@ class Dialing:
             self._doubt(attempt, claim, failure)
             return None
         except NotPlaced as failure:
-            decision = self._policy.decide(failure, attempts=claim.attempts, age_s=claim.age_s)
-            is_retry = is_retry and not (isinstance(decision, Again) and decision.free)
+            decision = self._policy.decide(
+                failure, attempts=claim.attempts, trying_s=claim.trying_s, tries_in_vain=claim.tries_in_vain
+            )
+            is_retry = is_retry and not (isinstance(decision, Again) and decision.is_free)
             metrics.attempt_ended(claim.pbx, "not_placed", failure.errno, is_retry=is_retry)
             if isinstance(decision, Again):
                 return self._go_round(attempt, claim, failure, decision)
@@ -195,7 +199,7 @@ class Dialing:
             args: For the step.
             if_lost: The doubt in which the job is left if the step fails for as long as the claim's lease lasts.
                 None: it stays claimed until the lease is over.
-            fields: For the step, by name; errno, error and callid are kept with the doubt.
+            fields: For the step, by name; errno, error, callid and free are kept with the doubt.
 
         Raises:
             _Unreported: If the step failed for so long.
@@ -219,13 +223,14 @@ class Dialing:
         errno: str = "unreported",
         error: str = "the PBX took the call",
         callid: str = "",
+        free: bool = False,
         **_others: object,
     ) -> None:
         sentence = f"{error}; the worker could not report it"
         names = (attempt.job_id, attempt.nonce)
         try:
             retries.until_redis_answers(
-                self._hopper.doubt, *names, kind, errno=errno, error=sentence, callid=callid
+                self._hopper.doubt, *names, kind, errno=errno, error=sentence, callid=callid, free=free
             )
         except Exception as failure:
             log.exception("doubt_unreported", error=type(failure).__name__)
@@ -235,6 +240,8 @@ class Dialing:
     def _dial(self, attempt: "_Attempt", claim: Go) -> str:
         self._replicas.make_sure_of(attempt.job_id, attempt.nonce)
         pbx = self._pbxs.adapter(claim.pbx)
+        if claim.is_probe:
+            _knock(pbx, claim.token)
         settings = self._settings.pbx[claim.pbx]
         # The claim may have been long in coming (Redis frozen, this process stopped): by the time of a reply it
         # might no longer be ours.
@@ -249,6 +256,7 @@ class Dialing:
     def _doubt(self, attempt: "_Attempt", claim: Go, failure: OutcomeUnknown) -> None:
         """The phone may ring: the slot is free for others, and the PBX is looked at (see `worker.reconciler`)."""
         kind = Doubt.SAID_FAILED if isinstance(failure, PbxSaidFailed) else Doubt.LOST_REPLY
+        is_pbx_at_fault = isinstance(failure, PbxAtFault)
         attempt.note("in doubt", failure.errno)
         with tracing.span("doubt"):
             kept = self._report(
@@ -258,6 +266,7 @@ class Dialing:
                 if_lost=None,
                 errno=failure.errno,
                 error=failure.error,
+                free=is_pbx_at_fault,
             )
         self._outlet.let_go(attempt.job_id)
         if not kept:
@@ -265,14 +274,13 @@ class Dialing:
             return
         metrics.job_doubted(claim.pbx)
         log.warning("call_in_doubt", errno=failure.errno, attempt=claim.attempts)
-        if kind is Doubt.LOST_REPLY:
+        if kind is Doubt.LOST_REPLY or is_pbx_at_fault:
             breaker.failed(self._hopper, claim.pbx, failure, by=attempt.job_id)
         self._doubted()
 
     def _go_round(self, attempt: "_Attempt", claim: Go, failure: NotPlaced, again: Again) -> float | None:
-        down = isinstance(failure, PbxDown)
-        refused = isinstance(failure, TokenRefused)
-        stays = not down and not isinstance(failure, NotConfigured | OutOfFiles) and not self.stopping.is_set()
+        until = again.because.until
+        stays = until not in (Until.BREAKER, Until.OTHER_WORKER) and not self.stopping.is_set()
         in_slot = stays and again.delay_s <= self._settings.retry.slot_wait_s
         attempt.note("not placed", again.errno)
         with tracing.span("park", {"outdial.wait_s": again.delay_s}):
@@ -281,14 +289,15 @@ class Dialing:
                 self._hopper.park,
                 if_lost=Doubt.SAID_FAILED,
                 delay_s=again.delay_s,
-                free=again.free,
+                free=again.is_free,
                 in_slot=in_slot,
                 rest_s=again.rest_s,
                 errno=again.errno,
                 error=again.error,
-                answered=_was_answered(failure),
+                answered=again.because.was_answered,
+                in_vain=until is Until.AVAILABLE,
             )
-        if down:  # only now: should this process die, what is certain of the job is written
+        if until is Until.BREAKER:  # only now: should this process die, what is certain of the job is written
             breaker.failed(self._hopper, claim.pbx, failure, by=attempt.job_id)
         log.info("call_put_off", errno=again.errno, attempt=claim.attempts, wait_s=round(again.delay_s, 3))
         if parked is None:
@@ -301,7 +310,9 @@ class Dialing:
         if not in_slot:
             metrics.job_parked(claim.pbx, again.errno)
             return None
-        return self._get_token(attempt.job_id, claim.pbx, refused=claim.generation) if refused else again.delay_s
+        if until is Until.LOGIN:
+            return self._get_token(attempt.job_id, claim.pbx, refused=claim.generation)
+        return again.delay_s
 
     def _get_token(self, job_id: str, pbx: str, *, refused: int = -1) -> float | None:
         """Log in if nobody else does. The job is released meanwhile, so a death here costs nothing."""
@@ -344,6 +355,17 @@ class Dialing:
             log.info("call_ended", state=str(result.state), pbx=result.pbx)
 
 
+def _knock(pbx: Pbx, token: str) -> None:
+    """Ask a PBX something that rings nobody; raise `PbxDown` if no answer comes, whatever it would have been."""
+    try:
+        pbx.device(token)
+    except OutcomeUnknown as failure:
+        words = f"before a call, the PBX was asked for its model: {failure.error}"
+        raise PbxDown(failure.errno, words, asked_rest_s=failure.asked_rest_s) from None
+    except (PbxRefuses, NeverTry):
+        pass  # an answer all the same
+
+
 @contextmanager
 def _timed(pbx: str) -> Iterator[None]:
     """Count a dial request and the time it takes; one of which no byte left is none."""
@@ -368,10 +390,6 @@ def _defects_as_unknown() -> Iterator[None]:
     except Exception as error:
         log.exception("dial_broke_off", error=type(error).__name__)
         raise OutcomeUnknown("internal_error", "the worker failed while it dialed; see its log") from None
-
-
-def _was_answered(failure: NotPlaced) -> bool:
-    return not isinstance(failure, PbxDown | TooLate | NotConfigured | NotReplicated | OutOfFiles)
 
 
 class _Attempt:

@@ -7,17 +7,24 @@ Every error the dialer raises, branching by what the caller may do.
     │  └─ KeyConflict          the key is taken by another job
     │     └─ RequestConflict   the request's idempotency key came with another request
     ├─ AttemptFailed           one attempt at a call; says whether the phone may have rung
-    │  ├─ NotPlaced            it certainly did not ring
+    │  ├─ NotPlaced            it certainly did not ring; `worker.consequences` decides what follows
     │  │  ├─ TryLater          worth another attempt
-    │  │  │  ├─ PbxDown        nothing was sent; costs no attempt
-    │  │  │  ├─ TooLate        nothing was sent, for the claim was old; costs no attempt
-    │  │  │  ├─ NotConfigured  this worker does not know the PBX; another may; costs no attempt
-    │  │  │  ├─ NotReplicated  nothing was sent: a fail-over might forget the claim; costs no attempt
-    │  │  │  ├─ OutOfFiles     nothing was sent: this process may open no more files; costs no attempt
-    │  │  │  └─ TokenRefused   log in again and repeat; costs no attempt
+    │  │  │  ├─ ExtensionBusy  the agent is in another call
+    │  │  │  ├─ LineBusy       the line that the call needs is in use
+    │  │  │  ├─ PbxDown        the PBX takes no calls at all, whatever they are
+    │  │  │  │  └─ PbxRefuses it answers, and refuses requests of this kind
+    │  │  │  │     └─ PbxDenies it, or what stands before it, denies access
+    │  │  │  ├─ TooLate        nothing was sent, for the claim was old
+    │  │  │  ├─ NotConfigured  this worker does not know the PBX; another may
+    │  │  │  ├─ NotReplicated  nothing was sent: a fail-over might forget the claim
+    │  │  │  ├─ OutOfFiles     nothing was sent: this process may open no more files
+    │  │  │  └─ TokenRefused   log in again and repeat
+    │  │  ├─ LoginRefused      the PBX does not take these credentials
+    │  │  │  └─ LoginLocked    nor any others, for a while
     │  │  └─ NeverTry          another attempt would fail the same way
     │  └─ OutcomeUnknown       it may have rung; look first, never blindly redial
     │     └─ PbxSaidFailed     the PBX itself answered Failed, with a code that proves nothing
+    │        └─ PbxAtFault  the same, with a code that blames the PBX and not the call
     ├─ PbxBarred               this PBX takes no calls for now; the job waits
     ├─ CallNotPlaced           how a failed job looks to whoever asked for its result
     │  ├─ CallOutcomeUnknown   the same for a job that may have rung
@@ -78,12 +85,14 @@ class AttemptFailed(DialerError):
     Args:
         errno: The PBX's code, or a word of ours where the PBX gave none.
         error: One sentence without telephone number or token.
+        asked_rest_s: For how many seconds the PBX asked to be left alone; 0 if it did not ask.
     """
 
-    def __init__(self, errno: str, error: str) -> None:
+    def __init__(self, errno: str, error: str, *, asked_rest_s: float = 0.0) -> None:
         super().__init__(errno, error)
         self.errno = errno
         self.error = error
+        self.asked_rest_s = asked_rest_s
 
     def __str__(self) -> str:
         return f"{self.errno}: {self.error}"
@@ -101,8 +110,25 @@ class ExtensionBusy(TryLater):
     """The extension is in another call; its whole lane waits."""
 
 
+class LineBusy(TryLater):
+    """A line or module of the PBX that the call needs is in use."""
+
+
 class PbxDown(TryLater):
-    """No request reached the PBX (refused, unknown host, connect time-out, TLS) or its API service is off."""
+    """
+    The PBX takes no calls at all.
+
+    No request reached it (refused, unknown host, connect time-out, TLS), its API service is off, or it asked for
+    fewer requests.
+    """
+
+
+class PbxRefuses(PbxDown):
+    """The PBX, or what stands before it, refused the request for a reason that any such request would meet."""
+
+
+class PbxDenies(PbxRefuses):
+    """The PBX, or what stands before it, denies access; log-ins in quick succession may lock this host out."""
 
 
 class TooLate(TryLater):
@@ -125,6 +151,14 @@ class TokenRefused(TryLater):
     """The PBX does not know the token any more; log in once and repeat."""
 
 
+class LoginRefused(NotPlaced):
+    """The PBX does not take these credentials."""
+
+
+class LoginLocked(LoginRefused):
+    """The PBX takes no log-in from this address for some minutes."""
+
+
 class NeverTry(NotPlaced):
     """The PBX refused this call for good."""
 
@@ -135,6 +169,10 @@ class OutcomeUnknown(AttemptFailed):
 
 class PbxSaidFailed(OutcomeUnknown):
     """The PBX answered Failed with a code that does not say whether the call began."""
+
+
+class PbxAtFault(PbxSaidFailed):
+    """The PBX answered Failed with a code that blames itself; no attempt is lost if the phone stayed quiet."""
 
 
 class PbxBarred(DialerError):

@@ -10,11 +10,12 @@ from worker import breaker, metrics
 from worker.dialing import Outlet
 from worker.errors import (
     AttemptFailed,
+    NeverTry,
     NotConfigured,
-    NotPlaced,
     OutcomeUnknown,
     PbxBarred,
     PbxDown,
+    PbxRefuses,
     TokenRefused,
     TryLater,
 )
@@ -154,17 +155,16 @@ class Reconciler:
             return Sight.BLIND, None
         try:
             return self._asked(turn)
-        except (PbxDown, OutcomeUnknown) as failure:
-            breaker.failed(self._hopper, turn.pbx, failure, by="look")
-            return self._told_off(turn, failure, Sight.BLIND)
         except PbxBarred:
             return Sight.BLIND, None
-        except TryLater as failure:
-            return self._told_off(turn, failure, Sight.BLIND)
-        except NotPlaced as failure:
-            return self._told_off(turn, failure, Sight.REFUSED)
+        except (PbxRefuses, NeverTry) as failure:
+            return self._unseen(turn, failure, Sight.REFUSED)
+        except AttemptFailed as failure:
+            if isinstance(failure, PbxDown | OutcomeUnknown):
+                breaker.failed(self._hopper, turn.pbx, failure, by=breaker.LOOK)
+            return self._unseen(turn, failure, Sight.BLIND)
 
-    def _told_off(self, turn: LookTurn, failure: AttemptFailed, sight: Sight) -> tuple[Sight, None]:
+    def _unseen(self, turn: LookTurn, failure: AttemptFailed, sight: Sight) -> tuple[Sight, None]:
         if not isinstance(failure, NotConfigured):
             log.warning("look_unanswered", pbx=turn.pbx, errno=failure.errno, error=failure.error)
         return sight, None
@@ -209,8 +209,9 @@ class Reconciler:
                 )
 
     def _try_again(self, job: Doubted, row: Row) -> None:
-        failure = TryLater(job.errno, job.error)
-        decision = self._policy.decide(failure, attempts=job.attempts, age_s=job.age_s)
+        kind = PbxDown if job.is_free and row.verdict is Verdict.RETRY else TryLater
+        failure = kind(job.errno, job.error)
+        decision = self._policy.decide(failure, attempts=job.attempts, trying_s=job.trying_s)
         if not isinstance(decision, Again):
             # One that may have rung has not failed for certain.
             state = decision.state if row.verdict is Verdict.RETRY else JobState.UNKNOWN
@@ -218,7 +219,12 @@ class Reconciler:
             self._finish(job, row, state, nothing_runs=True, **facts)
             return
         if self._hopper.park(
-            job.id, job.nonce, delay_s=decision.delay_s, errno=decision.errno, error=decision.error
+            job.id,
+            job.nonce,
+            delay_s=decision.delay_s,
+            free=decision.is_free,
+            errno=decision.errno,
+            error=decision.error,
         ):
             metrics.job_parked(job.pbx, decision.errno)
             self._outlet.parked(job.id, str(failure))

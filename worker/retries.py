@@ -16,22 +16,15 @@ from tenacity import (
     stop_after_delay,
     stop_never,
     stop_when_event_set,
+    wait_exponential,
+    wait_random,
     wait_random_exponential,
 )
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
-from worker.errors import (
-    ExtensionBusy,
-    NeverTry,
-    NotConfigured,
-    NotPlaced,
-    NotReplicated,
-    OutOfFiles,
-    PbxDown,
-    TokenRefused,
-    TooLate,
-)
+from worker.consequences import Consequence, Until, Waits, consequence_of
+from worker.errors import NotPlaced
 from worker.jobs import JobState
 from worker.redis_away import is_away
 from worker.settings import RetrySettings
@@ -39,10 +32,8 @@ from worker.settings import RetrySettings
 log = structlog.get_logger()
 T = TypeVar("T")
 
-# A worker that does not know a job's PBX, or cannot connect to any, puts the job back for one that may.
-_OTHER_WORKER_S = 0.5
-# Short enough for the slot to keep the job: what waits for a replica waits where it is, and others do not join it.
-_REPLICAS_S = 0.5
+# Short enough for a slot to keep its job, and long enough for another worker to come first.
+_MOMENT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,70 +47,86 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """
-    The job is tried again after *delay_s*, with a fresh permit.
-
-    `free` gives the attempt back; `rest_s` keeps the extension from other calls meanwhile.
-    """
+    """The job is tried again after *delay_s*, with a fresh permit; `because` has what else follows."""
 
     delay_s: float
-    free: bool
-    rest_s: float
+    because: Consequence
     errno: str
     error: str
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the job gets its attempt back."""
+        return not self.because.costs_attempt
+
+    @property
+    def rest_s(self) -> float:
+        """For how many seconds the extension takes no other call."""
+        return self.delay_s if self.because.waits is Waits.LANE else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When to stop and how long to wait: two axes, each a tenacity object, combined in `decide`."""
+    """When to stop and how long to wait: three axes, each a tenacity object, combined in `decide`."""
 
     stop: stop_base
-    wait: wait_base
+    backoff: wait_base
+    available: wait_base
 
     @classmethod
     def from_settings(cls, settings: RetrySettings) -> "RetryPolicy":
-        """Full jitter within an exponentially growing, capped interval (AWS Architecture Blog, 2015)."""
+        """
+        Return the policy of the settings.
+
+        Attempts back off with full jitter within an exponentially growing, capped interval (AWS Architecture Blog,
+        2015). What waits for a busy agent or line costs nothing, so it never comes back at once.
+        """
         return cls(
             stop=stop_after_attempt(settings.max_attempts) | stop_after_delay(settings.deadline_s),
-            wait=wait_random_exponential(multiplier=settings.base_s, max=settings.cap_s),
+            backoff=wait_random_exponential(multiplier=settings.base_s, max=settings.cap_s),
+            available=wait_exponential(multiplier=settings.base_s, max=settings.busy_cap_s)
+            + wait_random(0, settings.base_s),
         )
 
-    def decide(self, failure: NotPlaced, *, attempts: int, age_s: float) -> Stop | Again:
+    def decide(
+        self, failure: NotPlaced, *, attempts: int, trying_s: float, tries_in_vain: int = 0
+    ) -> Stop | Again:
         """
-        Say what becomes of a job after an attempt that certainly did not ring.
+        Decide what becomes of a job after an attempt that certainly did not ring; see `worker.consequences`.
 
         Args:
-            failure: What the attempt came to; its class says what may be done.
+            failure: What the attempt came to.
             attempts: Attempts so far that count, this one included; 1 or more.
-            age_s: Seconds since the job could first go.
+            trying_s: Seconds since the first attempt that counted, 0 if this is the first.
+            tries_in_vain: How often the job met a busy agent or line before.
 
         Returns:
-            `Stop` for what must not or need not be tried again, else `Again`. A PBX that is down or does not
-            know our token, or a missing replica, is not the job's fault: that is tried again for as long as the
-            job has time.
+            `Stop` for what must not or need not be tried again, else `Again`.
         """
         errno, error = failure.errno, failure.error
-        if isinstance(failure, PbxDown | TokenRefused | TooLate):
-            return Again(0, free=True, rest_s=0, errno=errno, error=error)
-        if isinstance(failure, NotConfigured | OutOfFiles):
-            return Again(_OTHER_WORKER_S, free=True, rest_s=0, errno=errno, error=error)
-        if isinstance(failure, NotReplicated):
-            return Again(_REPLICAS_S, free=True, rest_s=0, errno=errno, error=error)
-        state = _as_tenacity_sees_it(attempts, age_s)
-        if isinstance(failure, NeverTry):
+        because = consequence_of(failure)
+        if because.until is Until.NEVER:
             return Stop(JobState.FAILED, errno, error)
-        if self.stop(state):
+        spent = _as_tenacity_sees_it(attempts, trying_s)
+        if because.costs_attempt and self.stop(spent):
             return Stop(JobState.FAILED, errno, f"{error}; gave up after {attempts} attempts")
-        delay_s = self.wait(state)
-        rest_s = delay_s if isinstance(failure, ExtensionBusy) else 0
-        return Again(delay_s, free=False, rest_s=rest_s, errno=errno, error=error)
+        match because.until:
+            case Until.BACKOFF:
+                delay_s = self.backoff(spent)
+            case Until.AVAILABLE:
+                delay_s = self.available(_as_tenacity_sees_it(tries_in_vain + 1, 0.0))
+            case Until.A_MOMENT | Until.OTHER_WORKER:
+                delay_s = _MOMENT_S
+            case _:
+                delay_s = 0.0
+        return Again(delay_s, because, errno, error)
 
 
-def _as_tenacity_sees_it(attempts: int, age_s: float) -> RetryCallState:
+def _as_tenacity_sees_it(attempts: int, trying_s: float) -> RetryCallState:
     """Attempts of one job happen in many processes; this is the loop tenacity would have seen in one."""
     state = RetryCallState(Retrying(), None, (), {})
     state.attempt_number = attempts
-    state.outcome_timestamp = state.start_time + age_s
+    state.outcome_timestamp = state.start_time + trying_s
     return state
 
 

@@ -19,7 +19,8 @@ reply is spoiled after that; false, the default, means the request never reached
     hang              never answer; [ring]
     drop_before_ring  reset the connection, nothing took effect
     drop_after_ring   take effect, then reset the connection without a reply
-    http_status       answer with HTTP `status` and an HTML page, as a gateway does; [ring]
+    http_status       answer with HTTP `status` and an HTML page, as a gateway does; [ring], and
+                      `retry_after` is the text of that header
     garbage           answer 200 with an unreadable body; [ring]
     token_loss        forget all tokens, then treat the request as usual (so it meets 20004)
     restart           forget tokens and calls, reset connections, refuse new ones for delay_s (default 1); [ring]
@@ -46,7 +47,7 @@ FIELDS_BY_KIND: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
     "hang": (frozenset(), frozenset({"ring"})),
     "drop_before_ring": (frozenset(), frozenset()),
     "drop_after_ring": (frozenset(), frozenset()),
-    "http_status": (frozenset({"status"}), frozenset({"ring"})),
+    "http_status": (frozenset({"status"}), frozenset({"ring", "retry_after"})),
     "garbage": (frozenset(), frozenset({"ring"})),
     "token_loss": (frozenset(), frozenset()),
     "restart": (frozenset(), frozenset({"delay_s", "ring"})),
@@ -70,6 +71,7 @@ class FaultRule:
         resource: A name of `RESOURCE_NAMES` or "*".
         status: HTTP status of `http_status` and `redirect`; 0 where it means nothing.
         location: Where a redirect points; None for the request's own address.
+        retry_after: The header's text; None for no such header.
     """
 
     kind: str
@@ -86,6 +88,7 @@ class FaultRule:
     delay_s: float = 1.0
     status: int = 0
     location: str | None = None
+    retry_after: str | None = None
 
     def matches(self, resource: str, extid: str | None, outto: str | None) -> bool:
         """Whether a request for *resource* about that extension and number is one of this rule's."""
@@ -297,4 +300,5 @@ _PARSERS: Final[Mapping[str, Callable[[str, object], object]]] = {
     "delay_s": _number(_LONGEST_DELAY_S),
     "status": _http_status,
     "location": _text,
+    "retry_after": _number_text,
 }

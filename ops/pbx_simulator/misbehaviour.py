@@ -115,6 +115,8 @@ async def _http_status(exchange: Exchange) -> None:
     status = exchange.rule.status
     exchange.handler.set_status(status, "Simulated fault")
     exchange.handler.set_header("Content-Type", "text/html")
+    if exchange.rule.retry_after is not None:
+        exchange.handler.set_header("Retry-After", exchange.rule.retry_after)
     exchange.handler.finish(f"<html><body><h1>{status}</h1></body></html>")
 
 

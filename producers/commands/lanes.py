@@ -32,7 +32,7 @@ Fields of the JSON, for each PBX:
   barred_s       how long it stays open
   barred_since   when it first opened, or null
   barred_reason  why
-  barred_by      down or login, empty if it is closed
+  barred_by      down, dial (it loses dials), asked (it asked for a rest) or login; empty if it is closed
   lanes          list of extid, waiting, busy_s
 """
 

@@ -9,6 +9,8 @@ from tests.integration.tls_servers import TlsServer, serving
 BODY = b'{"status":"Success","callid":"1795487410.5"}'
 FINAL = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 
+KEPT = FINAL.replace(b"Connection: close\r\n", b"")
+
 
 def interim(status: int, headers: bytes = b"") -> bytes:
     return b"HTTP/1.1 %d Whatever\r\n%b\r\n" % (status, headers)

@@ -3,9 +3,23 @@
 import pytest
 
 from tests.conftest import pbx_settings
-from tests.integration.interim_replies import ENDLESS, FINAL, SKIPPED, interim, replying
+from tests.integration.interim_replies import (
+    ENDLESS,
+    FINAL,
+    KEPT,
+    SKIPPED,
+    interim,
+    replying,
+)
 from tests.integration.tls_servers import TlsServer
-from worker.errors import NeverTry, OutcomeUnknown
+from worker.errors import (
+    AttemptFailed,
+    NeverTry,
+    OutcomeUnknown,
+    PbxDenies,
+    PbxDown,
+    PbxRefuses,
+)
 from worker.pbx.transport import Transport
 
 DIAL = "v1.0.0/extension/dial_outbound"
@@ -25,13 +39,75 @@ def test_interim_replies_after_a_dial_are_no_outcome(before: bytes) -> None:
 
 def test_the_final_reply_counts_even_if_it_is_a_refusal() -> None:
     refusal = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-    with replying(interim(103) + refusal) as server, pytest.raises(NeverTry, match="HTTP 404"):
+    with replying(interim(103) + refusal) as server, pytest.raises(PbxRefuses, match="HTTP 404"):
         dial(server)
 
 
+STATUSES = {
+    PbxDenies: (401, 403, 407),
+    PbxRefuses: (
+        300,
+        301,
+        302,
+        303,
+        307,
+        308,
+        402,
+        404,
+        405,
+        406,
+        410,
+        411,
+        412,
+        413,
+        414,
+        415,
+        418,
+        421,
+        426,
+        431,
+    ),
+    PbxDown: (429,),
+    NeverTry: (400, 409, 422),
+    OutcomeUnknown: (201, 204, 408, 500, 501, 502, 503, 504, 511, 599),
+}
+
+
+@pytest.mark.parametrize(("status", "kind"), [(each, kind) for kind, codes in STATUSES.items() for each in codes])
+def test_a_status_blames_the_pbx_unless_it_is_about_the_call(status: int, kind: type[AttemptFailed]) -> None:
+    assert type(_failure(status)) is kind
+    assert _failure(status).errno == f"http_{status}"
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "asked_rest_s"),
+    [
+        (429, b"", 1),
+        (429, b"Retry-After: 0\r\n", 1),
+        (429, b"Retry-After: soon\r\n", 1),
+        (429, b"Retry-After: 60\r\n", 60),
+        (429, b"Retry-After: 999999999\r\n", 600),
+        (429, b"Retry-After: Thu, 31 Dec 2099 23:59:59 GMT\r\n", 600),
+        (429, b"Retry-After: Thu, 01 Jan 2026 00:00:00 GMT\r\n", 1),
+        (503, b"Retry-After: 60\r\n", 60),
+        (503, b"", 0),
+        (403, b"Retry-After: 60\r\n", 60),
+        (404, b"", 0),
+    ],
+)
+def test_the_rest_that_a_pbx_asks_for_is_bounded(status: int, header: bytes, asked_rest_s: float) -> None:
+    assert _failure(status, header).asked_rest_s == asked_rest_s
+
+
+def _failure(status: int, header: bytes = b"") -> AttemptFailed:
+    reply = b"HTTP/1.1 %d Whatever\r\n%bContent-Length: 0\r\n\r\n" % (status, header)
+    with replying(reply) as server, pytest.raises(AttemptFailed) as raised:
+        dial(server)
+    return raised.value
+
+
 def test_a_connection_is_used_again_after_interim_replies() -> None:
-    kept = FINAL.replace(b"Connection: close\r\n", b"")
-    with replying(interim(100) + interim(103) + kept) as server:
+    with replying(interim(100) + interim(103) + KEPT) as server:
         transport = Transport(pbx_settings(base_url=f"http://127.0.0.1:{server.port}"))
         replies = [transport.post(DIAL, {"extid": "1002"}) for _ in range(2)]
     assert [reply["callid"] for reply in replies] == ["1795487410.5"] * 2

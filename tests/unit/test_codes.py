@@ -14,12 +14,14 @@ def test_every_code_of_the_dial_page_is_known(errno: str) -> None:
     ("advice", "errnos"),
     [
         (Advice.LOG_IN, {"20004", "20005", "20006"}),
-        (Advice.LOOK_FIRST, {"20010", "30001"}),
+        (Advice.LOOK_FIRST, {"30001"}),
+        (Advice.LOOK_AND_REST, {"20010"}),
         (Advice.LOGIN_LOCKED, {"20002"}),
         (Advice.LOGIN_REFUSED, {"20003", "20008"}),
-        (Advice.PBX_DOWN, {"30003"}),
+        (Advice.PBX_DOWN, {"10025", "30003"}),
+        (Advice.PBX_REFUSES, {"10002", "10003", "20000", "20001", "20007", "20009"}),
         (Advice.EXTENSION_BUSY, {"10008"}),
-        (Advice.TRY_LATER, {"10025", "10027"}),
+        (Advice.LINE_BUSY, {"10027"}),
     ],
 )
 def test_codes_that_are_more_than_a_failure(advice: Advice, errnos: set[str]) -> None:

@@ -27,7 +27,7 @@ JOB = Doubted(
     was_engaged=False,
     quiet_s=None,
     attempts=1,
-    age_s=0.0,
+    trying_s=0.0,
     errno="reply_lost",
     error="the connection broke before the PBX's reply came",
 )

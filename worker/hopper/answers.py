@@ -24,8 +24,10 @@ class Go:
     """
     A claim: ring now.
 
-    `age_s` counts from when the job could first go. `token` is the PBX's shared token and `generation` counts its
-    logins. `attempts` includes this one. `trace` is a traceparent, or empty (see `worker.tracing`).
+    `age_s` counts from when the job could first go, `trying_s` from its first attempt that counted (0 if there is
+    none). `token` is the PBX's shared token and `generation` counts its logins. `attempts` includes this one;
+    `tries_in_vain` counts how often the job met a busy agent or line. `is_probe`: the breaker of the PBX is half
+    open, and this call tries it. `trace` is a traceparent, or empty (see `worker.tracing`).
     """
 
     pbx: str
@@ -37,6 +39,9 @@ class Go:
     token: str
     generation: int
     trace: str = ""
+    trying_s: float = 0.0
+    tries_in_vain: int = 0
+    is_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,9 @@ class Doubted:
     A claimed job of which nobody knows whether it rang.
 
     `doubt` says why; `waited_s` is how long it has been so; `quiet_s` is for how long its extension has been seen
-    idle, None if it was not at the last look; `was_engaged` if it was seen in use at any. `callid` is empty unless
-    the PBX took the call and its worker could not report that.
+    idle, None if it was not at the last look; `was_engaged` if it was seen in use at any. `trying_s` counts from
+    the first attempt that counted. `callid` is empty unless the PBX took the call and its worker could not report
+    that. `is_free`: the job is not to blame, so another try costs no attempt.
     """
 
     id: str
@@ -126,11 +132,12 @@ class Doubted:
     was_engaged: bool
     quiet_s: float | None
     attempts: int
-    age_s: float
+    trying_s: float
     errno: str
     error: str
     trace: str = ""
     callid: str = ""
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

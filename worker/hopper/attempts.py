@@ -68,9 +68,12 @@ class Attempts(Looking):
         )
         match word:
             case "go":
-                pbx, extid, outto, autoanswer, attempts, age_s, token, generation, trace = rest
-                counts = (int(attempts), float(age_s))
-                return Go(pbx, extid, outto, autoanswer, *counts, token, int(generation), trace)
+                pbx, extid, outto, autoanswer, attempts, age_s, token, generation, trace, *tries = rest
+                call = (pbx, extid, outto, autoanswer, int(attempts), float(age_s))
+                trying_s, in_vain, probe = tries
+                return Go(
+                    *call, token, int(generation), trace, float(trying_s), int(in_vain), is_probe=probe == "1"
+                )
             case "wait":
                 return Wait(float(rest[0]))
             case "login":
@@ -148,6 +151,7 @@ class Attempts(Looking):
         errno: str = "",
         error: str = "",
         answered: bool = False,
+        in_vain: bool = False,
     ) -> Parked | None:
         """
         Send a claimed job round again.
@@ -162,13 +166,14 @@ class Attempts(Looking):
             errno: Why, as shown until the next attempt.
             error: The same as a sentence.
             answered: Whether the PBX gave an answer, which closes its breaker.
+            in_vain: Whether the job met a busy agent or line.
 
         Returns:
             None if the claim was no longer the caller's.
         """
         flags = ("1" if free else "", "1" if in_slot else "")
         times = (self._limits.release_ttl_s, self._limits.claim_dead_s)
-        told = (errno, error, "1" if answered else "")
+        told = (errno, error, "1" if answered else "", "1" if in_vain else "")
         word, *rest = self._scripts.run("park", job_id, nonce, delay_s, *flags, rest_s, *times, *told)
         return Parked(breaker_closed=rest[0] == "1") if word == "parked" else None
 

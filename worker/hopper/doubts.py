@@ -13,7 +13,17 @@ class Doubts(Looking):
 
     _looks: LookSettings
 
-    def doubt(self, job_id: str, nonce: str, doubt: Doubt, *, errno: str, error: str, callid: str = "") -> bool:
+    def doubt(
+        self,
+        job_id: str,
+        nonce: str,
+        doubt: Doubt,
+        *,
+        errno: str,
+        error: str,
+        callid: str = "",
+        free: bool = False,
+    ) -> bool:
         """
         Mark a claimed job as uncertain, so that the reconciler resolves it.
 
@@ -24,12 +34,14 @@ class Doubts(Looking):
             errno: Why, as shown until it is resolved.
             error: The same as a sentence.
             callid: From the PBX, if it took the call; the reconciler then ends the job as placed.
+            free: Another try costs no attempt.
 
         Returns:
             False if the claim was no longer the caller's.
         """
         times = self._look_times()
-        answer = self._scripts.run("doubt", job_id, nonce, doubt, errno, error, *times, callid)
+        known = (errno, error, *times, callid, "1" if free else "")
+        answer = self._scripts.run("doubt", job_id, nonce, doubt, *known)
         return bool(answer[0] == "doubted")
 
     def bury(self, incarnation: str, *, errno: str, error: str) -> int:
@@ -52,7 +64,7 @@ class Doubts(Looking):
             seconds = float(rest[0])
             return seconds if seconds >= 0 else None
         pbx, unasked, token, generation, ahead_s, now, *flat = rest
-        jobs = tuple(_doubted(pbx, float(now), flat[i : i + 16]) for i in range(0, len(flat), 16))
+        jobs = tuple(_doubted(pbx, float(now), flat[i : i + 17]) for i in range(0, len(flat), 17))
         return LookTurn(
             pbx,
             ask=unasked != "1",
@@ -87,7 +99,7 @@ class Doubts(Looking):
 
 def _doubted(pbx: str, now: float, row: Sequence[str]) -> Doubted:
     job_id, nonce, extid, outto, doubt, on_unknown, claimed_at, doubted_at, engaged, quiet_since, *rest = row
-    attempts, age_s, errno, error, trace, callid = rest
+    attempts, trying_s, errno, error, trace, callid, is_free = rest
     return Doubted(
         id=job_id,
         nonce=nonce,
@@ -101,9 +113,10 @@ def _doubted(pbx: str, now: float, row: Sequence[str]) -> Doubted:
         was_engaged=engaged == "1",
         quiet_s=now - float(quiet_since) if float(quiet_since) else None,
         attempts=int(attempts),
-        age_s=float(age_s),
+        trying_s=float(trying_s),
         errno=errno,
         error=error,
         trace=trace,
         callid=callid,
+        is_free=is_free == "1",
     )

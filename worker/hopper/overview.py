@@ -22,7 +22,7 @@ class PbxGlance:
     tell fewer for a while, never none. `oldest_s`: seconds since the oldest of them could first go, 0 where none
     waits. `later`: those with a time to come (`not_before`, parked). `in_doubt`: claimed, and nobody knows whether
     they rang. `is_known`: a worker has told its limits (`calls_per_second`, `burst`, `max_open_calls`; else 0).
-    `barred_by` is "down" or "login" while the breaker is not closed.
+    `barred_by` is "down", "dial", "asked" or "login" while the breaker is not closed.
     """
 
     name: str

@@ -16,7 +16,9 @@ class Pbxs(Looking):
         fields = [part for limit in limits for part in (limit, str(getattr(pbx, limit)))]
         self._scripts.run("register", name, pbx.credentials_mark(), *fields)
 
-    def unreachable(self, pbx: str, *, reason: str, by: str) -> float | None:
+    def unreachable(
+        self, pbx: str, *, reason: str, by: str, lost_dial: bool = False, asked_rest_s: float = 0.0
+    ) -> float | None:
         """
         Count a PBX that could not be asked, or sent no answer; enough in a row open its breaker.
 
@@ -24,14 +26,16 @@ class Pbxs(Looking):
             pbx: Its name.
             reason: One sentence for the operator.
             by: The job that tried, or `look`.
+            lost_dial: It was a dial that got no answer, so the phone may have rung.
+            asked_rest_s: Above 0: the PBX asked to be left alone for so long, and the breaker opens at once.
 
         Returns:
             For how many seconds the breaker has opened just now, None if it has not.
         """
         breaker = self._breaker
-        word, value = self._scripts.run(
-            "unreachable", pbx, breaker.failures, breaker.base_s, breaker.cap_s, reason, by
-        )
+        kind, cap_s = ("dial", breaker.dial_cap_s) if lost_dial else ("down", breaker.cap_s)
+        rests = (breaker.base_s, cap_s, asked_rest_s)
+        word, value = self._scripts.run("unreachable", pbx, breaker.failures, *rests, reason, by, kind)
         return float(value) if word == "opened" else None
 
     def login_turn(

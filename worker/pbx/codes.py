@@ -14,11 +14,13 @@ class Advice(Enum):
     """What a dialer does when the PBX answers with a code."""
 
     FAIL = auto()  # the same request will fail again
-    TRY_LATER = auto()  # certainly not placed; worth another attempt
-    EXTENSION_BUSY = auto()  # the same, and the lane waits too
-    PBX_DOWN = auto()  # not placed, and no fault of this job
+    EXTENSION_BUSY = auto()  # not placed; the lane waits
+    LINE_BUSY = auto()  # not placed; the job waits
+    PBX_DOWN = auto()  # not placed, and no fault of this job: the PBX rests
+    PBX_REFUSES = auto()  # the same, for requests of this kind
     LOG_IN = auto()  # the token is no good; the call was not placed
     LOOK_FIRST = auto()  # the call may have begun in spite of the code
+    LOOK_AND_REST = auto()  # the same, and the code blames the PBX: it rests
     LOGIN_LOCKED = auto()  # no log-in from this address for 10 minutes
     LOGIN_REFUSED = auto()  # wrong settings; trying again earns a lock-out
 
@@ -35,8 +37,8 @@ class Code:
 _GUIDE, _DIAL, _V1_1, _V2 = "guide v1.0", "dial page", "guide v1.1", "guide v2.0"
 
 CODES: dict[str, Code] = {
-    "10002": Code("the PBX does not support XML requests", Advice.FAIL, _GUIDE),
-    "10003": Code("the PBX does not know this request; check the api setting", Advice.FAIL, _GUIDE),
+    "10002": Code("the PBX does not support XML requests", Advice.PBX_REFUSES, _GUIDE),
+    "10003": Code("the PBX does not know this request; check the api setting", Advice.PBX_REFUSES, _GUIDE),
     "10004": Code("a required parameter is blank", Advice.FAIL, _DIAL),
     "10005": Code("the callid does not exist", Advice.FAIL, _V2),
     "10006": Code("the extension does not exist", Advice.FAIL, _DIAL),
@@ -50,22 +52,24 @@ CODES: dict[str, Code] = {
     "10024": Code("the extension may not make outbound calls; change its outbound route", Advice.FAIL, _GUIDE),
     # Printed with a leading 1 on the dial page and in no table; the same guide prints 100021 for 10021.
     "100024": Code("the extension may not make outbound calls; change its outbound route", Advice.FAIL, _DIAL),
-    "10025": Code("the PBX's configuration is applied too often", Advice.TRY_LATER, _GUIDE),
-    "10027": Code("the GSM module is in use", Advice.TRY_LATER, _GUIDE),
+    "10025": Code("the PBX's configuration is applied too often", Advice.PBX_DOWN, _GUIDE),
+    "10027": Code("the GSM module is in use", Advice.LINE_BUSY, _GUIDE),
     "10028": Code("the number is blank", Advice.FAIL, _V1_1),
     "10031": Code("the number is not acceptable", Advice.FAIL, _V1_1),
-    "20000": Code("the PBX takes JSON only", Advice.FAIL, _GUIDE),
-    "20001": Code("the PBX takes POST only", Advice.FAIL, _GUIDE),
+    "20000": Code("the PBX takes JSON only", Advice.PBX_REFUSES, _GUIDE),
+    "20001": Code("the PBX takes POST only", Advice.PBX_REFUSES, _GUIDE),
     "20002": Code("log-in is locked after too many wrong passwords", Advice.LOGIN_LOCKED, _GUIDE),
     "20003": Code("wrong user name or password", Advice.LOGIN_REFUSED, _GUIDE),
     "20004": Code("the PBX does not know the token", Advice.LOG_IN, _GUIDE),
     "20005": Code("the token is blank", Advice.LOG_IN, _GUIDE),
     "20006": Code("the token has timed out", Advice.LOG_IN, _GUIDE),
-    "20007": Code("the request has no data", Advice.FAIL, _GUIDE),
+    "20007": Code("the request has no data", Advice.PBX_REFUSES, _GUIDE),
     "20008": Code("the event port in the log-in is wrong", Advice.LOGIN_REFUSED, _GUIDE),
-    "20009": Code("the request is blank", Advice.FAIL, _GUIDE),
+    "20009": Code("the request is blank", Advice.PBX_REFUSES, _GUIDE),
     # The PBX could not hand the request on, or says so after handing it on: look.
-    "20010": Code("the PBX could not hand the request to its API service", Advice.LOOK_FIRST, "guide v1.0, ours"),
+    "20010": Code(
+        "the PBX could not hand the request to its API service", Advice.LOOK_AND_REST, "guide v1.0, ours"
+    ),
     # "API codes error"; the Chinese edition says memory for the JSON ran out. Whether the call began is not said.
     "30001": Code("the PBX had an internal error", Advice.LOOK_FIRST, "dial page, ours"),
     "30003": Code("the PBX's API service is not running", Advice.PBX_DOWN, _V1_1),

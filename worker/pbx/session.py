@@ -1,14 +1,14 @@
 """One log-in per PBX, shared by every worker on every host."""
 
 import uuid
+from typing import NoReturn
 
 import structlog
 
 from worker import metrics
-from worker.errors import AttemptFailed, OutcomeUnknown, OutOfFiles, PbxBarred, PbxDown, TryLater
+from worker.errors import AttemptFailed, LoginRefused, NeverTry, OutOfFiles, PbxBarred, PbxDenies, PbxDown
 from worker.hopper import Barred, Hopper, Login, Token, Wait
 from worker.pbx.base import Pbx
-from worker.pbx.yeastar_s import LoginLocked, LoginRefused
 from worker.settings import RetrySettings
 
 log = structlog.get_logger()
@@ -62,24 +62,28 @@ class PbxSession:
         name = self._pbx.name
         try:
             token = self._pbx.login()
-        except (PbxDown, TryLater, OutcomeUnknown) as failed:
+        except (PbxDenies, NeverTry, LoginRefused) as failed:
+            self._bar(nonce, failed)
+        except AttemptFailed as failed:
             # Nothing is wrong with the credentials: the breaker's rests are long enough.
             metrics.logged_in(name, "failed")
             self._hopper.login_done(name, nonce)
             if isinstance(failed, OutOfFiles):
                 raise
-            raise PbxDown(failed.errno, f"log-in failed: {failed.error}") from None
-        except AttemptFailed as failed:
-            refused = isinstance(failed, LoginLocked | LoginRefused)
-            metrics.logged_in(name, "refused" if refused else "failed")
-            block_s = self._login_block_s if refused else _OTHER_FAILURE_S
-            reason = f"log-in failed ({failed})"
-            self._hopper.login_done(name, nonce, block_s=block_s, reason=reason)
-            log.error("login_refused", pbx=name, errno=failed.errno, error=failed.error, next_try_s=block_s)
-            raise PbxBarred(block_s, reason) from None
+            words = f"log-in failed: {failed.error}"
+            raise PbxDown(failed.errno, words, asked_rest_s=failed.asked_rest_s) from None
         metrics.logged_in(name, "ok")
         generation = self._hopper.login_done(name, nonce, token=token)
         if generation < 0:  # we took longer than the turn lasts, and somebody else has logged in
             return Wait(0.1)
         log.info("logged_in", pbx=name, generation=generation)
         return Token(token, generation)
+
+    def _bar(self, nonce: str, failed: AttemptFailed) -> NoReturn:
+        name, refused = self._pbx.name, isinstance(failed, LoginRefused)
+        metrics.logged_in(name, "refused" if refused else "failed")
+        block_s = self._login_block_s if refused else _OTHER_FAILURE_S
+        reason = f"log-in failed ({failed})"
+        self._hopper.login_done(name, nonce, block_s=block_s, reason=reason)
+        log.error("login_refused", pbx=name, errno=failed.errno, error=failed.error, next_try_s=block_s)
+        raise PbxBarred(block_s, reason) from None

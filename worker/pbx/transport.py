@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -32,9 +33,19 @@ from urllib3.exceptions import (
 )
 
 from worker import open_files, tls_peers, tls_problems, tracing
-from worker.errors import AttemptFailed, NeverTry, OutcomeUnknown, OutOfFiles, PbxDown, TooLate, TryLater
+from worker.errors import (
+    AttemptFailed,
+    NeverTry,
+    OutcomeUnknown,
+    OutOfFiles,
+    PbxDenies,
+    PbxDown,
+    PbxRefuses,
+    TooLate,
+)
 from worker.final_reply import FinalReply, OnlyInterim
 from worker.pbx.kept import KEEP_IDLE_S, KeptConnections
+from worker.retry_after import retry_after_s
 from worker.settings import PbxSettings
 from worker.tls_peers import Peer
 from worker.tls_problems import Cause
@@ -42,6 +53,14 @@ from worker.tls_problems import Cause
 # A reply is some hundred bytes; the longest list of extensions stays far below.
 _MOST_REPLY_BYTES = 4 * 1024 * 1024
 _CONNECTIONS = 64
+# A PBX that asks to be left alone for longer is asked again after so long: the wish may be a mistake.
+_LONGEST_REST_S = 600.0
+# One that asks for fewer requests and names no time gets this.
+_LEAST_REST_S = 1.0
+# Statuses that may be about the very call. All other 4xx are about who asks, or the address, form and size of any
+# request (RFC 9110, section 15.5), so another call would meet them too.
+_ABOUT_THE_CALL = (400, 409, 422)
+_DENIED = (401, 403, 407)
 # A TLS port closes a plain connection, or answers HTTP 400.
 _MAYBE_TLS = "; if its port speaks TLS, begin base_url with https://"
 
@@ -211,11 +230,11 @@ class Transport:
             begin_within_s: After so long nothing is sent any more; looked at when the connection stands.
 
         Raises:
-            PbxDown: Nothing was sent.
+            PbxDown: Nothing was sent, or the PBX asked for fewer requests.
             OutOfFiles: The same, for this process may open no more files.
             TooLate: The same, for it was too late to begin.
-            NeverTry: The PBX, or what stands in front of it, answered with a redirect or another 4xx.
-            TryLater: HTTP 429.
+            PbxRefuses: The PBX, or what stands before it, answered with a status that says nothing of this call.
+            NeverTry: It answered with a status that does.
             OutcomeUnknown: The request was sent and no readable reply came.
         """
         with tracing.span(f"POST {path}", self._place | {"url.path": f"/api/{path}"}, kind="client"):
@@ -255,7 +274,7 @@ class Transport:
     def _exchange(self, request: requests.PreparedRequest, exchange: _Exchange) -> dict[str, Any]:
         with self._adapter.send(request, timeout=self._timeout, verify=self._verify, stream=True) as response:
             if response.status_code != 200:
-                raise _of_status(response.status_code, is_tls=self._words.is_tls)
+                raise _of_status(response, is_tls=self._words.is_tls)
             content = response.raw.read(_MOST_REPLY_BYTES, decode_content=True)
             response.raw.drain_conn()
         if time.monotonic() > exchange.deadline:
@@ -273,19 +292,26 @@ def _object(content: bytes) -> dict[str, Any]:
     return reply
 
 
-def _of_status(status: int, *, is_tls: bool) -> AttemptFailed:
+def _of_status(response: requests.Response, *, is_tls: bool) -> AttemptFailed:
+    """Return the error that an HTTP status other than 200 stands for; a request with a 3xx or 4xx rang nobody."""
+    status = response.status_code
     errno = f"http_{status}"
+    asked_s = retry_after_s(response.headers.get("Retry-After"), now=datetime.now(UTC), most_s=_LONGEST_REST_S)
     if status == 429:
-        return TryLater(errno, "the PBX asked for fewer requests (HTTP 429)")
+        words = "the PBX asked for fewer requests (HTTP 429)"
+        return PbxDown(errno, words, asked_rest_s=max(asked_s, _LEAST_REST_S))
     if 300 <= status < 400:
-        return NeverTry(
-            errno, f"the PBX answered with a redirect (HTTP {status}); set base_url to its final address"
-        )
-    if status == 400 and not is_tls:
-        return NeverTry(errno, f"the PBX refused the request (HTTP 400); check base_url and api{_MAYBE_TLS}")
+        words = f"the PBX answered with a redirect (HTTP {status}); set base_url to its final address"
+        return PbxRefuses(errno, words)
     if 400 <= status < 500 and status != 408:
-        return NeverTry(errno, f"the PBX refused the request (HTTP {status}); check base_url and api")
-    return OutcomeUnknown(errno, f"the PBX answered with HTTP {status} and not with a result")
+        hint = _MAYBE_TLS if status == 400 and not is_tls else ""
+        words = f"the PBX refused the request (HTTP {status}); check base_url and api{hint}"
+        if status in _ABOUT_THE_CALL:
+            return NeverTry(errno, words)
+        kind = PbxDenies if status in _DENIED else PbxRefuses
+        return kind(errno, words, asked_rest_s=asked_s)
+    words = f"the PBX answered with HTTP {status} and not with a result"
+    return OutcomeUnknown(errno, words, asked_rest_s=asked_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,16 @@ from typing import Any
 from worker.errors import (
     AttemptFailed,
     ExtensionBusy,
+    LineBusy,
+    LoginLocked,
+    LoginRefused,
     NeverTry,
-    NotPlaced,
     OutcomeUnknown,
+    PbxAtFault,
     PbxDown,
+    PbxRefuses,
     PbxSaidFailed,
     TokenRefused,
-    TryLater,
 )
 from worker.pbx.base import Device, ExtensionUse, OutboundCall, Sighting
 from worker.pbx.codes import Advice, code
@@ -35,14 +38,6 @@ _AWAY = frozenset({"unavailable", "malfunction", "fxsnoport"})
 _UNIQUE_ID = re.compile(r"([0-9]{9,11})\.[0-9]+")
 # Where the PBX pushes events; required at log-in, and 8260 is the guide's own default.
 _EVENT_PORT = "8260"
-
-
-class LoginLocked(NotPlaced):
-    """The PBX takes no log-in from this address for 10 minutes."""
-
-
-class LoginRefused(NotPlaced):
-    """The PBX does not take these credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +60,13 @@ _DIALECTS: dict[ApiName, _Dialect] = {
 
 _FAILURES: dict[Advice, type[AttemptFailed]] = {
     Advice.FAIL: NeverTry,
-    Advice.TRY_LATER: TryLater,
     Advice.EXTENSION_BUSY: ExtensionBusy,
+    Advice.LINE_BUSY: LineBusy,
     Advice.PBX_DOWN: PbxDown,
+    Advice.PBX_REFUSES: PbxRefuses,
     Advice.LOG_IN: TokenRefused,
     Advice.LOOK_FIRST: PbxSaidFailed,
+    Advice.LOOK_AND_REST: PbxAtFault,
     Advice.LOGIN_LOCKED: LoginLocked,
     Advice.LOGIN_REFUSED: LoginRefused,
 }

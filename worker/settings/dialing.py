@@ -11,15 +11,18 @@ class RetrySettings(Part):
     """
     How often and how patiently a call is tried again.
 
-    `max_attempts` counts attempts that reached the PBX; a PBX that is down costs none. Waits grow from `base_s`,
-    doubling up to `cap_s`, with full jitter. Nothing is tried again `deadline_s` after the job's first due time.
-    Waits up to `slot_wait_s` are slept in the worker's slot; longer ones park the job.
+    `max_attempts` counts attempts that failed because of the job; trouble of the agent, the PBX or a worker costs
+    none. Waits grow from `base_s`, doubling up to `cap_s`, with full jitter. A job fails if an attempt of it fails
+    more than `deadline_s` after the first one that counted. A busy extension is tried again after waits that
+    double from `base_s` up to `busy_cap_s`. Waits up to `slot_wait_s` are slept in the worker's slot; longer ones
+    park the job.
     """
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     base_s: PositiveSeconds = 1
     cap_s: PositiveSeconds = 60
     deadline_s: PositiveSeconds = 3600
+    busy_cap_s: PositiveSeconds = 15
     slot_wait_s: Annotated[float, Field(ge=0, le=5)] = 0.5
     # Longer than the PBX's own lock-out of 10 minutes, counted from our last attempt.
     login_block_s: Annotated[float, Field(ge=600)] = 610
@@ -56,12 +59,14 @@ class BreakerSettings(Part):
     When a PBX that cannot be reached, or sends no answers, is left alone.
 
     The breaker opens after so many `failures` in a row, for `base_s`, then lets one probe through; each probe that
-    fails doubles the time, up to `cap_s`, which bounds how long after its return a PBX gets its first call.
+    fails doubles the time, up to `cap_s`, which bounds how long after its return a PBX gets its first call. For a
+    PBX that answers questions and loses dials the bound is `dial_cap_s`: each further try may ring a phone unseen.
     """
 
     failures: Annotated[int, Field(ge=1, le=100)] = 3
     base_s: PositiveSeconds = 0.5
     cap_s: PositiveSeconds = 5
+    dial_cap_s: PositiveSeconds = 60
 
 
 class ReplicationSettings(Part):

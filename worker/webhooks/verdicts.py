@@ -1,10 +1,10 @@
 """What an attempt to tell a result came to, and when the next is made: decisions as values."""
 
 from collections.abc import Container, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
 from worker.hopper import Ending
+from worker.retry_after import retry_after_s
 from worker.webhooks.transport import NoReply, Reply
 
 # A longer wish is taken as this: somebody's slip must not hold results back for a year.
@@ -50,7 +50,7 @@ def ending_of(
         return Ending("dead", error=error)
     if isinstance(heard, Reply) and heard.status == 410:
         return Ending("dead", error=error, blames=True, disable="it says that it is gone for good (HTTP 410)")
-    asked_s = retry_after_s(heard.retry_after, now=now) if isinstance(heard, Reply) else 0.0
+    asked_s = retry_after_s(heard.retry_after, now=now, most_s=LONGEST_WISH_S) if isinstance(heard, Reply) else 0.0
     rest_s = asked_s if isinstance(heard, Reply) and heard.status in _SLOW_DOWN else 0.0
     if attempts > len(retry_s):
         return Ending("dead", rest_s=rest_s, error=f"given up after {attempts} attempts: {error}", blames=True)
@@ -68,25 +68,6 @@ def next_wait(attempts: int, *, retry_s: Sequence[float], roll: float) -> float:
         roll: Where to land, in [0, 1).
     """
     return retry_s[attempts - 1] * (1 - _JITTER + 2 * _JITTER * roll)
-
-
-def retry_after_s(header: str | None, *, now: datetime) -> float:
-    """
-    Return the seconds that a `Retry-After` header asks for, a day at most; 0 where it says nothing of use.
-
-    Args:
-        header: Seconds or an HTTP date, as it came.
-        now: The present time.
-    """
-    text = (header or "").strip()
-    if text.isascii() and text.isdecimal():
-        return min(LONGEST_WISH_S, float(text[:10]))
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(LONGEST_WISH_S, max(0.0, (aware - now).total_seconds()))
 
 
 def answer_words(status: int, *, is_own_call: bool = False) -> str:

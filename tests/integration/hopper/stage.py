@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import redis
 
@@ -206,12 +206,19 @@ class Stage:
         return record.get("state") == "claimed" and "doubt" in record
 
     def unreachable(
-        self, pbx: str = "hq", *, failures: int = 1, base_s: float = 60, cap_s: float = 60, by: str = "x"
+        self,
+        pbx: str = "hq",
+        *,
+        failures: int = 1,
+        base_s: float = 60,
+        cap_s: float = 60,
+        by: str = "x",
+        **how: Any,
     ) -> float | None:
         """Find a PBX down, with a breaker that opens after so many failures."""
-        breaker = BreakerSettings(failures=failures, base_s=base_s, cap_s=cap_s)
+        breaker = BreakerSettings(failures=failures, base_s=base_s, cap_s=cap_s, dial_cap_s=10 * cap_s)
         hopper = Hopper(self.hopper.client, namespace=self.hopper.keys.namespace, retain_s=600, breaker=breaker)
-        return hopper.unreachable(pbx, reason="down", by=by)
+        return hopper.unreachable(pbx, reason="down", by=by, **how)
 
     def finish(self, job_id: str, nonce: str, claim: Go, state: JobState = JobState.PLACED) -> DialResult | None:
         facts = {"callid": "1.1"} if state is JobState.PLACED else {"errno": "10006", "error": "no such number"}

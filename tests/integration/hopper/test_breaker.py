@@ -296,6 +296,85 @@ def test_a_look_that_is_not_answered_leaves_the_breaker_open(stage: Stage) -> No
     assert breaker(stage) == "open"
 
 
+# --- a PBX that loses dials, or asks to be left alone ------------------------------------------------------
+
+
+def test_lost_dials_rest_for_longer_than_failures_that_ring_nobody(stage: Stage) -> None:
+    seconds = []
+    for lost_dial in (True, True, False, True, True, True, True, True):
+        seconds.append(stage.unreachable(base_s=0.01, cap_s=0.02, lost_dial=lost_dial))
+        assert eventually(lambda: breaker(stage) == "half-open")
+
+    assert seconds == pytest.approx([0.01, 0.02, 0.01, 0.04, 0.08, 0.16, 0.2, 0.2], abs=1e-5)
+
+
+@pytest.mark.parametrize("how", [{"lost_dial": True}, {"asked_rest_s": 60.0}])
+def test_an_answered_look_does_not_end_the_rest_after_lost_dials_or_a_wish(
+    stage: Stage, how: dict[str, object]
+) -> None:
+    stage.doubted("1001")
+    stage.unreachable(base_s=60, **how)
+    turn = stage.look()
+    assert turn.ask
+
+    assert not stage.hopper.looked("hq", next_s=1, answered=True, still=[(turn.jobs[0], "quiet")])
+    assert breaker(stage) == "open"
+
+
+def test_the_rest_that_a_pbx_asks_for_begins_at_once(stage: Stage) -> None:
+    assert stage.unreachable(failures=3, base_s=1, asked_rest_s=60) == pytest.approx(60)
+    assert stage.hopper.view("hq").barred_s == pytest.approx(60, abs=0.5)
+
+
+def test_the_longest_rest_that_a_pbx_asks_for_holds(stage: Stage) -> None:
+    stage.unreachable(base_s=1, asked_rest_s=60)
+    for seconds in (5, 90, 30):
+        stage.unreachable(base_s=1, asked_rest_s=seconds)
+    stage.unreachable(base_s=1)
+    assert stage.hopper.view("hq").barred_s == pytest.approx(90, abs=0.5)
+
+
+def test_the_answer_to_a_call_under_way_does_not_end_the_rest_that_a_pbx_asked_for(stage: Stage) -> None:
+    first, second, probe = released(stage, "1001", "1002", "1003")
+    claims = {job_id: stage.go(job_id, job_id) for job_id in (first, second)}
+    stage.unreachable(asked_rest_s=0.05, base_s=0.01)
+
+    for job_id, claim in claims.items():
+        stage.finish(job_id, job_id, claim)
+        assert breaker(stage) == "open"
+
+    assert eventually(lambda: breaker(stage) == "half-open")
+    stage.finish(probe, "n", stage.go(probe, "n"))
+    assert breaker(stage) == "closed"
+
+
+def test_a_wish_never_replaces_the_block_of_a_wrong_password(stage: Stage) -> None:
+    block_the_login(stage)
+    stage.unreachable(asked_rest_s=10_000)
+    assert stage.hopper.barred("hq") == (pytest.approx(610, abs=1), "wrong password")
+
+
+def test_an_answer_forgets_the_lost_dials(stage: Stage) -> None:
+    [job_id] = released(stage, "1001")
+    for _ in range(3):
+        stage.unreachable(base_s=0.01, cap_s=1, lost_dial=True)
+        assert eventually(lambda: breaker(stage) == "half-open")
+    stage.finish(job_id, "n", stage.go(job_id, "n"))
+
+    assert stage.unreachable(base_s=1, lost_dial=True) == pytest.approx(1)
+
+
+def test_a_claim_shows_whether_it_is_the_probe(stage: Stage) -> None:
+    job_id, claim = stage.claimed("1001")
+    assert not claim.is_probe
+    [probe] = released(stage, "1002")
+    half_open(stage)
+
+    assert stage.go(probe, "n").is_probe
+    assert stage.go(probe, "n").is_probe, "asked again"
+    assert not stage.go(job_id, "n1").is_probe
+
+
 # --- the log-in's block ------------------------------------------------------------------------------------
 
 

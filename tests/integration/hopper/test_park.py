@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.integration.clock import StepClock
 from tests.integration.hopper.stage import Stage, eventually, in_s
 from worker.hopper import Back, Go, NotYours, Parked, Wait
 from worker.jobs import JobState
@@ -43,13 +44,39 @@ def test_a_free_attempt_is_given_back(stage: Stage) -> None:
         assert stage.go(job_id, f"n{int(nonce[1]) + 1}").attempts == 1
 
 
+def test_the_time_of_trying_counts_from_the_first_attempt_that_counted(stage: Stage, clock: StepClock) -> None:
+    job_id, claim = stage.claimed()
+    seen = [claim.trying_s]
+    for n, free in enumerate((True, False, False), start=1):
+        clock.advance(100)
+        stage.hopper.park(job_id, f"n{n}", delay_s=0, free=free)
+        stage.release()
+        seen.append(stage.go(job_id, f"n{n + 1}").trying_s)
+
+    assert seen == pytest.approx([0, 0, 100, 200], abs=5)
+
+
+@pytest.mark.parametrize("in_slot", [True, False])
+def test_tries_in_vain_are_counted(stage: Stage, in_slot: bool) -> None:
+    job_id, claim = stage.claimed()
+    for n in range(1, 4):
+        assert claim.tries_in_vain == n - 1
+        stage.hopper.park(job_id, f"n{n}", delay_s=0, free=True, in_slot=in_slot, in_vain=True)
+        if not in_slot:
+            stage.release()
+        claim = stage.go(job_id, f"n{n + 1}")
+    assert (claim.tries_in_vain, claim.attempts) == (3, 1)
+
+
 @pytest.mark.parametrize("in_slot", [True, False])
 @pytest.mark.parametrize("free", [True, False])
 def test_the_same_park_again_answers_the_same_and_changes_nothing(stage: Stage, in_slot: bool, free: bool) -> None:
     job_id, _ = stage.claimed()
 
     def park() -> Parked | None:
-        return stage.hopper.park(job_id, "n1", delay_s=60, in_slot=in_slot, free=free, rest_s=5, errno="1")
+        return stage.hopper.park(
+            job_id, "n1", delay_s=60, in_slot=in_slot, free=free, in_vain=True, rest_s=5, errno="1"
+        )
 
     assert park()
     before = stage.snapshot()

@@ -10,7 +10,7 @@ import structlog
 
 from tests.conftest import pbx_settings
 from worker.dialing import Dialing
-from worker.errors import NeverTry, OutcomeUnknown, TryLater
+from worker.errors import NeverTry, OutcomeUnknown, PbxDown, PbxRefuses, TryLater
 from worker.hopper import Finished, Go, NotYours, Parked
 from worker.jobs import DialResult, Doubt
 from worker.pbx import Directory
@@ -32,14 +32,26 @@ class Hopper:
 
     name = "hq"
 
-    def __init__(self, dial: Callable[[], str], *, fails: Mapping[str, Iterator[Exception]]) -> None:
+    def __init__(
+        self,
+        dial: Callable[[], str],
+        *,
+        fails: Mapping[str, Iterator[Exception]],
+        device: Callable[[], object] | None = None,
+    ) -> None:
         self._dial = dial
+        self._device = device
         self._fails = fails
-        self._claims: list[object] = [Go("hq", "1001", "0205550143", "no", 1, 0.0, "token", 1, "")]
+        claim = Go("hq", "1001", "0205550143", "no", 1, 0.0, "token", 1, is_probe=device is not None)
+        self._claims: list[object] = [claim]
         self.steps: list[tuple[str, Any]] = []
 
     def dial(self, *_args: object, **_options: object) -> str:
         return self._dial()
+
+    def device(self, _token: str) -> object:
+        assert self._device is not None, "asked before a call that is no probe"
+        return self._device()
 
     def claim(self, *_args: object, **_options: object) -> object:
         return self._claims.pop() if self._claims else NotYours("placed")
@@ -59,9 +71,9 @@ class Hopper:
         self._step("park", facts["errno"])
         return Parked(breaker_closed=False)
 
-    def doubt(self, _id: str, _nonce: str, kind: Doubt, *, errno: str, error: str, callid: str = "") -> bool:
+    def doubt(self, _id: str, _nonce: str, kind: Doubt, *, errno: str, callid: str = "", **_facts: object) -> bool:
         self._step("doubt", (kind, errno, callid))
-        return bool(error)
+        return True
 
     def unreachable(self, *_args: object, **_facts: object) -> None:
         self._step("unreachable", "")
@@ -80,9 +92,23 @@ class Hopper:
         self.steps.append((name, what))
 
 
-def place(dial: Callable[[], str], settings: Settings = SETTINGS, **fails: Iterator[Exception]) -> Any:
-    """Place one call, whose reporting fails with these errors, one at each try."""
-    hopper: Any = Hopper(dial, fails=fails)
+def place(
+    dial: Callable[[], str],
+    settings: Settings = SETTINGS,
+    *,
+    device: Callable[[], object] | None = None,
+    **fails: Iterator[Exception],
+) -> Any:
+    """
+    Place one call.
+
+    Args:
+        dial: What the PBX answers.
+        settings: Of the worker.
+        device: What the PBX answers to a question; the call is a probe then.
+        fails: The errors of each step, one at each try.
+    """
+    hopper: Any = Hopper(dial, fails=fails, device=device)
     with structlog.testing.capture_logs() as hopper.lines:
         Dialing(hopper, settings, hopper, Directory(hopper, settings, {"hq": hopper})).place_call("job")
     return hopper
@@ -138,6 +164,33 @@ def test_a_report_that_fails_for_good_leaves_a_doubt_that_keeps_what_is_known(
 ) -> None:
     hopper = place(dial, SHORT, **{step: repeat(error)})
     assert hopper.steps == [("doubt", doubt)]
+
+
+def silent() -> None:
+    raise OutcomeUnknown("no_reply", "the PBX did not answer within the read time-out")
+
+
+def away() -> None:
+    raise PbxDown("unreachable", "the PBX could not be reached: connection refused")
+
+
+@pytest.mark.parametrize(("device", "errno"), [(silent, "no_reply"), (away, "unreachable")])
+def test_a_probe_of_a_pbx_that_answers_no_question_dials_nobody(device: Any, errno: str) -> None:
+    hopper = place(defective, device=device)
+    assert hopper.steps == [("park", errno), ("unreachable", "")]
+
+
+def denied() -> None:
+    raise PbxRefuses("http_403", "the PBX refused the request (HTTP 403)")
+
+
+def unknown_request() -> None:
+    raise NeverTry("10005", "the callid does not exist")
+
+
+@pytest.mark.parametrize("device", [object, denied, unknown_request])
+def test_any_answer_to_a_question_lets_the_probe_dial(device: Any) -> None:
+    assert place(answered, device=device).steps == [("finish", ("placed", {"callid": CALLID}))]
 
 
 def test_a_doubt_that_cannot_be_reported_becomes_no_other_doubt() -> None:

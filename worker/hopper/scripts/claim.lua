@@ -2,8 +2,10 @@
 -- KEYS[1] NS. ARGV: id, nonce of this claim, seconds until the claim counts as dead, longest wait the
 -- caller's slot may sleep (s), retain_s, incarnation of the worker process (see bury.lua).
 -- Returns one of
---   {'go', pbx, extid, outto, autoanswer, attempts, age_s, token, token generation, trace}
---       age_s counts from when the job could first go: enqueued_at or not_before; trace is '' where nobody traces it
+--   {'go', pbx, extid, outto, autoanswer, attempts, age_s, token, token generation, trace, trying_s, tries_in_vain,
+--       '1' if it is the probe of its PBX}
+--       age_s counts from when the job could first go: enqueued_at or not_before; trying_s from `trying_since`, the
+--       first attempt that counted; trace is '' for a job without one
 --   {'login', pbx}      nothing taken; the PBX has no token and nobody is logging in
 --   {'wait', seconds}   nothing taken; sleep in the slot and claim again
 --   {'back', seconds, reason, pbx}   back in its lane; the pacer brings it again
@@ -13,7 +15,7 @@
 local id, nonce = ARGV[1], ARGV[2]
 local dead_after_s, slot_wait_s = tonumber(ARGV[3]), tonumber(ARGV[4])
 local record = read(id, 'nonce', 'pbx', 'extid', 'expires_at', 'hold', 'attempts', 'outto', 'autoanswer',
-  'enqueued_at', 'not_before', 'rank', 'seq', 'trace')
+  'enqueued_at', 'not_before', 'rank', 'seq', 'trace', 'trying_since', 'tries_in_vain')
 if record.damage then
   abandon(id, record.damage)
   return { 'not_yours', 'damaged' }
@@ -25,13 +27,16 @@ local claimed_before = record.state == 'claimed' and record.nonce == nonce and n
 if not claimed_before and record.state ~= 'released' then return { 'not_yours', record.state or 'gone' } end
 
 local session = redis.call('HMGET', key('token', record.pbx), 'token', 'generation', 'login_until')
-local function go(attempts)
+local function go(attempts, is_probe)
   local since = math.max(tonumber(record.enqueued_at), tonumber(record.not_before or 0))
   return { 'go', record.pbx, record.extid, record.outto, record.autoanswer or 'no', attempts,
-    stamp(math.max(0, NOW - since)), session[1] or '', tonumber(session[2] or 0), record.trace or '' }
+    stamp(math.max(0, NOW - since)), session[1] or '', tonumber(session[2] or 0), record.trace or '',
+    trying_s(record), tonumber(record.tries_in_vain or 0), is_probe and '1' or '' }
 end
 
-if claimed_before then return go(tonumber(record.attempts)) end
+if claimed_before then
+  return go(tonumber(record.attempts), redis.call('HGET', key('pbx', record.pbx), 'probe') == id)
+end
 if record.expires_at and tonumber(record.expires_at) <= NOW then
   let_go(id, record)
   return { 'ended', 'expired', end_job(id, record, 'expired', ARGV[5]) }
@@ -91,4 +96,4 @@ if starved and redis.call('ZCARD', key('released')) <= tonumber(starved) / 2 the
   redis.call('DEL', key('starved'))
   wake()
 end
-return go(attempts)
+return go(attempts, barred_until)

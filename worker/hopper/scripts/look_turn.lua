@@ -3,9 +3,9 @@
 -- Returns {'none', seconds until the next look, or -1}, or
 --   {'look', pbx, '1' if the PBX must not be asked now, token or '', token generation,
 --       seconds by which the clock in the PBX's ids is ahead of ours, now, job, job, …}
--- with sixteen items for each job: id, nonce, extid, outto, kind of doubt, on_unknown, claimed_at, doubted_at, engaged
--- ('1' if the extension was seen in use since), quiet_since (0: not quiet at the last look), attempts, age_s, errno,
--- error, trace, callid.
+-- with seventeen items for each job: id, nonce, extid, outto, kind of doubt, on_unknown, claimed_at, doubted_at, engaged
+-- ('1' if the extension was seen in use since), quiet_since (0: not quiet at the last look), attempts, trying_s, errno,
+-- error, trace, callid, is_free ('1' if another try costs no attempt).
 -- Those not looked at for longest come first. Twice: the second finds nothing to do before the lease is over.
 local lease_s, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local first = redis.call('ZRANGE', key('looks'), 0, 0, 'WITHSCORES')
@@ -36,7 +36,7 @@ local answer = { 'look', pbx, unasked and '1' or '', session[1] or '', tonumber(
   redis.call('HGET', key('pbx', pbx), 'ids_ahead') or '0', stamp(NOW) }
 for _, id in ipairs(ids) do
   local record = read(id, 'nonce', 'extid', 'outto', 'on_unknown', 'claimed_at', 'doubted_at', 'engaged', 'quiet_since',
-    'attempts', 'enqueued_at', 'not_before', 'errno', 'error', 'trace', 'callid')
+    'attempts', 'trying_since', 'errno', 'error', 'trace', 'callid', 'is_free')
   if record.state == 'claimed' and not redis.call('ZSCORE', key('claimed'), id) then
     if not record.doubt then record.damage = 'doubt is missing' end
     if not record.nonce then record.damage = 'nonce is missing' end
@@ -48,11 +48,10 @@ for _, id in ipairs(ids) do
   elseif record.state ~= 'claimed' or not record.doubt then
     redis.call('ZREM', key('doubts', pbx), id)
   else
-    local since = math.max(tonumber(record.enqueued_at), tonumber(record.not_before or 0))
     for _, value in ipairs({ id, record.nonce or '', record.extid, record.outto, record.doubt,
       record.on_unknown or 'hold', record.claimed_at or '0', record.doubted_at or '0', record.engaged or '',
-      record.quiet_since or '0', tonumber(record.attempts or 0), stamp(NOW - since), record.errno or '',
-      record.error or '', record.trace or '', record.callid or '' }) do
+      record.quiet_since or '0', tonumber(record.attempts or 0), trying_s(record), record.errno or '',
+      record.error or '', record.trace or '', record.callid or '', record.is_free or '' }) do
       answer[#answer + 1] = value
     end
   end

@@ -1,12 +1,12 @@
 -- park: what an attempt came to, when the job shall be tried again.
 -- KEYS[1] NS. ARGV: id, nonce, delay_s, '1' to give the attempt back, '1' if the caller's slot keeps the
 -- job and claims again after the delay, seconds the extension rests meanwhile, release_ttl_s,
--- dead_after_s, errno, error, '1' if the PBX answered.
+-- dead_after_s, errno, error, '1' if the PBX answered, '1' if the job met a busy agent or line.
 -- Returns {'parked', '1' if the breaker closed by it} or {'stale', state or 'gone'}. Twice with the same nonce: the
 -- second changes nothing. If the process dies while its slot keeps the job, the job is 'released' and the sweeper
 -- takes it back.
 local id, nonce, delay_s = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local record = read(id, 'nonce', 'pbx', 'extid', 'hold', 'rank', 'seq', 'attempts', 'expires_at')
+local record = read(id, 'nonce', 'pbx', 'extid', 'hold', 'rank', 'seq', 'attempts', 'expires_at', 'claimed_at')
 if record.damage then
   abandon(id, record.damage)
   return { 'stale', 'damaged' }
@@ -20,7 +20,12 @@ redis.call('ZREM', key('outbox'), id)
 local closed = ARGV[11] == '1' and answered(record.pbx) or ''
 redis.call('PERSIST', key('job', id))
 redis.call('HDEL', key('job', id), 'finished_at')
-if ARGV[4] == '1' then redis.call('HINCRBY', key('job', id), 'attempts', -1) end
+if ARGV[4] == '1' then
+  redis.call('HINCRBY', key('job', id), 'attempts', -1)
+else
+  redis.call('HSETNX', key('job', id), 'trying_since', record.claimed_at or stamp(NOW))
+end
+if ARGV[12] == '1' then redis.call('HINCRBY', key('job', id), 'tries_in_vain', 1) end
 if ARGV[9] ~= '' then redis.call('HSET', key('job', id), 'errno', ARGV[9], 'error', ARGV[10]) end
 if record.expires_at then redis.call('ZADD', key('expiry'), record.expires_at, id) end
 

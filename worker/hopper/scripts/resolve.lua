@@ -33,7 +33,7 @@ end
 redis.call('ZREM', key('ended'), id)
 redis.call('ZREM', key('outbox'), id)
 redis.call('PERSIST', key('job', id))
-redis.call('HDEL', key('job', id), 'finished_at', 'nonce')
+redis.call('HDEL', key('job', id), 'finished_at', 'nonce', 'trying_since', 'tries_in_vain')
 redis.call('HSET', key('job', id), 'not_before', stamp(NOW))
 if record.expires_at then redis.call('ZADD', key('expiry'), record.expires_at, id) end
 back_to_lane(id, record, 0, 0, 'redial')

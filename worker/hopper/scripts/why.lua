@@ -8,7 +8,7 @@
 --   of its extension: lease_until, leased_to (the job whose call it is in; '' while it rests), leased_state (of that
 --     job, or doubted)
 --   of its PBX: paused, all_paused, known (a worker has registered it), breaker (closed | open | half-open),
---     barred_until, barred_since, barred_reason, barred_by (down | login), logged_in, logging_in, lines (other jobs'),
+--     barred_until, barred_since, barred_reason, barred_by (see `barred`), logged_in, logging_in, lines (other jobs'),
 --     most_lines, lines_placed (of the lines, those of placed calls: nothing gives them back early), line_free_at (if
 --     all are taken: when a lease ends), released (jobs), permit_in_s (the next one not meant for a job before this
 --     one), open_call_s, extension_rest_s

@@ -10,9 +10,10 @@ local function pbx_limits(pbx)
     probe_until = tonumber(values[9] or 0) }
 end
 
--- The breaker of one PBX: `failures` in a row, `trips` in a row, `barred_until` and `barred_reason` from the first
--- trip on, `barred_since` (that trip), `barred_by` (down | login). Open until `barred_until`, then half open: one claim
--- may go as `probe` until `probe_until`. Returns nil (closed), or until when nobody else may try (0: a probe may).
+-- The breaker of one PBX: `failures` in a row, `trips` in a row (`lost_dials`: those by a dial without an answer),
+-- `barred_until` and `barred_reason` from the first trip on, `barred_since` (that trip), `barred_by` (down | dial |
+-- asked | login). Open until `barred_until`, then half open: one claim may go as `probe` until `probe_until`. Returns nil
+-- (closed), or until when nobody else may try (0: a probe may).
 local function barred(limits, id)
   if not limits.barred_until then return nil end
   if limits.barred_until > NOW then return limits.barred_until end
@@ -32,16 +33,17 @@ local function end_probe(pbx, id)
 end
 
 local function close_breaker(pbx)
-  redis.call('HDEL', key('pbx', pbx), 'failures', 'trips', 'barred_until', 'barred_reason', 'barred_by', 'barred_since',
+  redis.call('HDEL', key('pbx', pbx), 'failures', 'trips', 'lost_dials', 'barred_until', 'barred_reason', 'barred_by', 'barred_since',
     'probe', 'probe_until')
 end
 
--- The PBX gave an answer, whatever it says: the breaker closes. One barred for its log-in opens by a log-in alone.
--- Returns '1' if the breaker had been open.
+-- The PBX gave an answer, whatever it says: the breaker closes. One barred for its log-in opens by a log-in alone, and
+-- the rest that a PBX asked for lasts to its end. Returns '1' if the breaker had been open.
 local function answered(pbx)
-  if redis.call('HDEL', key('pbx', pbx), 'failures') == 0 then return '' end
-  local state = redis.call('HMGET', key('pbx', pbx), 'barred_until', 'barred_by')
-  if not state[1] or state[2] == 'login' then return '' end
+  local state = redis.call('HMGET', key('pbx', pbx), 'failures', 'barred_until', 'barred_by')
+  if not state[1] or state[3] == 'asked' and tonumber(state[2]) > NOW then return '' end
+  redis.call('HDEL', key('pbx', pbx), 'failures')
+  if not state[2] or state[3] == 'login' then return '' end
   close_breaker(pbx)
   look_again(pbx)
   return '1'

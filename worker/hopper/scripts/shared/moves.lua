@@ -7,7 +7,7 @@ local function leave_flight(id, record)
   if record.state == 'claimed' then end_probe(record.pbx, id) end
   if record.doubt then
     redis.call('ZREM', key('doubts', record.pbx), id)
-    redis.call('HDEL', key('job', id), 'doubt', 'doubted_at', 'engaged', 'quiet_since')
+    redis.call('HDEL', key('job', id), 'doubt', 'doubted_at', 'engaged', 'quiet_since', 'is_free')
   end
 end
 

@@ -8,8 +8,8 @@ local NEEDED = { pbx = '^[a-z0-9][a-z0-9_-]*$', extid = '^%d+$', outto = '^[%d*#
 local NUMBER, COUNT, TIME = '^%-?%d+%.?%d*$', '^%-?%d+$', '^' .. TEN_DIGITS .. '%.?%d*$'
 local OPTIONAL = { v = COUNT, attempts = COUNT, n = '^%d+$', not_before = NUMBER, expires_at = NUMBER, due = NUMBER,
   hold = NUMBER, claimed_at = NUMBER, doubted_at = NUMBER, quiet_since = NUMBER, placed_at = TIME,
-  finished_at = TIME }
-local LONGEST = { pbx = 32, extid = 10, outto = 32, seq = 12, attempts = 9, n = 9, v = 9 }
+  finished_at = TIME, trying_since = TIME, tries_in_vain = COUNT }
+local LONGEST = { pbx = 32, extid = 10, outto = 32, seq = 12, attempts = 9, n = 9, v = 9, tries_in_vain = 9 }
 local WORDS = { doubt = { lost_reply = true, said_failed = true, worker_lost = true },
   autoanswer = { yes = true, no = true } }
 
@@ -68,3 +68,8 @@ end
 -- Both forms begin again where somebody spoiled them.
 local function this_end(record) return string.match(record.ends or '1', '^%d%d?%d?%d?%d?%d?$') or '1' end
 local function last_told(record) return string.match(record.told or '0|', '^(%d%d?%d?%d?%d?%d?)|(%d*)$') end
+
+-- Seconds since the first attempt that counted, as text; the retry deadline is measured by it.
+local function trying_s(record)
+  return record.trying_since and stamp(math.max(0, NOW - tonumber(record.trying_since))) or '0'
+end
