@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.integration.tls_servers import TlsServer, serving
+from tests.integration.tls_servers import TlsServer, resetting, serving
 
 BODY = b'{"status":"Success","callid":"1795487410.5"}'
 FINAL = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
@@ -53,6 +53,21 @@ def replying(reply: bytes) -> Iterator[TlsServer]:
             plain.sendall(reply)
             if b"Connection: close" in reply or not reply.endswith(BODY):
                 return
+
+    with serving(serve) as server:
+        yield server
+
+
+@contextmanager
+def answering_once_per_connection() -> Iterator[TlsServer]:
+    """Keep each connection after its first request, and reset it when the second comes, which nobody reads."""
+
+    def serve(plain: socket.socket, server: TlsServer) -> None:
+        if request := _request_from(plain):
+            server.received.append(request)
+            plain.sendall(KEPT)
+            if plain.recv(1):
+                resetting(plain, server)
 
     with serving(serve) as server:
         yield server

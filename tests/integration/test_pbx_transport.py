@@ -1,5 +1,7 @@
 """One POST to a PBX over real HTTP: which replies count, and what is reported where none comes."""
 
+import time
+
 import pytest
 
 from tests.conftest import pbx_settings
@@ -8,6 +10,7 @@ from tests.integration.interim_replies import (
     FINAL,
     KEPT,
     SKIPPED,
+    answering_once_per_connection,
     interim,
     replying,
 )
@@ -20,6 +23,7 @@ from worker.errors import (
     PbxDown,
     PbxRefuses,
 )
+from worker.pbx.kept import KEEP_IDLE_S
 from worker.pbx.transport import Transport
 
 DIAL = "v1.0.0/extension/dial_outbound"
@@ -112,6 +116,32 @@ def test_a_connection_is_used_again_after_interim_replies() -> None:
         replies = [transport.post(DIAL, {"extid": "1002"}) for _ in range(2)]
     assert [reply["callid"] for reply in replies] == ["1795487410.5"] * 2
     assert len(server.received) == 2
+
+
+def test_a_connection_that_was_idle_is_not_used_again() -> None:
+    # However short the time after which the PBX closes it without a word.
+    with answering_once_per_connection() as server:
+        transport = Transport(pbx_settings(base_url=f"http://127.0.0.1:{server.port}"))
+        for _ in range(5):
+            assert transport.post(DIAL, {"extid": "1002"})["status"] == "Success"
+            time.sleep(2 * KEEP_IDLE_S)
+    assert len(server.received) == 5
+
+
+def test_a_connection_that_broke_between_two_requests_is_the_last_that_is_used_again() -> None:
+    with answering_once_per_connection() as server:
+        transport = Transport(pbx_settings(base_url=f"http://127.0.0.1:{server.port}"))
+        outcomes = [_outcome(transport) for _ in range(50)]
+    assert outcomes.count("reply_lost") <= 1
+    assert outcomes[-1] == "Success"
+    assert len(server.received) == outcomes.count("Success")
+
+
+def _outcome(transport: Transport) -> str:
+    try:
+        return str(transport.post(DIAL, {"extid": "1002"})["status"])
+    except OutcomeUnknown as failure:
+        return failure.errno
 
 
 @pytest.mark.parametrize("reply", list(ENDLESS.values()), ids=list(ENDLESS))

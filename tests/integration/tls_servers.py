@@ -68,7 +68,7 @@ def closing(plain: socket.socket, _server: TlsServer) -> None:
 
 
 def resetting(plain: socket.socket, _server: TlsServer) -> None:
-    """Read the beginning of the handshake, and reset the connection."""
+    """Read what has come, and reset the connection."""
     plain.recv(65536)
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 

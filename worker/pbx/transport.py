@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
+import structlog
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry
@@ -50,9 +51,14 @@ from worker.settings import PbxSettings
 from worker.tls_peers import Peer
 from worker.tls_problems import Cause
 
+log = structlog.get_logger()
+
 # A reply is some hundred bytes; the longest list of extensions stays far below.
 _MOST_REPLY_BYTES = 4 * 1024 * 1024
 _CONNECTIONS = 64
+# For so long every request to a PBX has a connection of its own, once a reused one broke without a reply.
+_DISTRUST_S = 3600.0
+_REPLY_LOST = "reply_lost"
 # A PBX that asks to be left alone for longer is asked again after so long: the wish may be a mistake.
 _LONGEST_REST_S = 600.0
 # One that asks for fewer requests and names no time gets this.
@@ -68,9 +74,11 @@ _MAYBE_TLS = "; if its port speaks TLS, begin base_url with https://"
 class _Exchange:
     """One request under way: whether a byte of it left, over which socket, and until when it may take."""
 
-    def __init__(self, deadline: float, begin_by: float) -> None:
+    def __init__(self, deadline: float, begin_by: float, *, may_reuse: bool) -> None:
         self.deadline = deadline
         self.begin_by = begin_by
+        self.may_reuse = may_reuse
+        self.is_reused = False
         self.sent = False
         self.socket: socket.socket | None = None
 
@@ -86,23 +94,28 @@ class _Noting:
     """Mixed into urllib3's connections: notes the first byte sent, and refuses to reuse what lay idle."""
 
     sock: socket.socket | None
-    used_at = 0.0
+    used_at = 0.0  # when its last exchange ended
+
+    def connect(self) -> None:
+        self.used_at = 0.0
+        super().connect()  # type: ignore[misc]  # of the connection this is mixed into
 
     def send(self, data: Any) -> None:
         if self.sock is None:
-            self.connect()  # type: ignore[attr-defined]  # of the connection this is mixed into
+            self.connect()
         exchange: _Exchange = _current.exchange
         if not exchange.sent and time.monotonic() > exchange.begin_by:
             raise _TooLate
+        exchange.is_reused = self.used_at > 0
         exchange.socket = self.sock
         exchange.sent = True
-        self.used_at = time.monotonic()
         super().send(data)  # type: ignore[misc]  # of the connection this is mixed into
 
     @property
     def is_connected(self) -> bool:
-        fresh = time.monotonic() - self.used_at < KEEP_IDLE_S
-        return fresh and bool(super().is_connected)  # type: ignore[misc]  # of the connection this is mixed into
+        exchange: _Exchange = _current.exchange
+        is_fresh = exchange.may_reuse and time.monotonic() - self.used_at < KEEP_IDLE_S
+        return is_fresh and bool(super().is_connected)  # type: ignore[misc]  # of the connection this is mixed into
 
 
 class _NotingHttp(_Noting, HTTPConnection):
@@ -117,6 +130,8 @@ class _NotingPool:
     """Mixed into urllib3's pools: notes the connections that come back."""
 
     def _put_conn(self, connection: Any) -> None:
+        if connection is not None:
+            connection.used_at = time.monotonic()
         super()._put_conn(connection)  # type: ignore[misc]  # of the pool this is mixed into
         if connection is not None:
             _kept.add(self)
@@ -193,6 +208,7 @@ class Transport:
     def __init__(self, settings: PbxSettings) -> None:
         self._timeout = (settings.connect_timeout_s, settings.read_timeout_s)
         self._root = settings.base_url.rstrip("/")
+        self._reuses_from = 0.0
         # What a trace shows of the address: the token stands behind it.
         place = urlsplit(self._root)
         self._place = {"http.request.method": "POST", "server.address": place.hostname or ""}
@@ -244,15 +260,24 @@ class Transport:
         self, path: str, body: dict[str, str] | None, token: str, begin_within_s: float
     ) -> dict[str, Any]:
         now = time.monotonic()
-        exchange = _Exchange(now + sum(self._timeout), now + begin_within_s)
+        may_reuse = now >= self._reuses_from
+        exchange = _Exchange(now + sum(self._timeout), now + begin_within_s, may_reuse=may_reuse)
         _watch.begin(exchange)
         try:
             return self._exchange(self._prepared(path, body, token), exchange)
         except (requests.RequestException, HTTPError, OSError) as error:
             # The cause's text may carry the token. Only a log-in has none: it is the first to use base_url.
-            raise self._words.translated(error, exchange, is_first=not token) from None
+            failure = self._words.translated(error, exchange, is_first=not token)
+            if exchange.is_reused and failure.errno == _REPLY_LOST:
+                self._distrust_connections()
+            raise failure from None
         finally:
             _watch.end()
+
+    def _distrust_connections(self) -> None:
+        # The PBX seems to close idle connections without a word: a request over one is lost before it is read.
+        self._reuses_from = time.monotonic() + _DISTRUST_S
+        log.warning("connections_distrusted", seconds=_DISTRUST_S)
 
     def _prepared(self, path: str, body: dict[str, str] | None, token: str) -> requests.PreparedRequest:
         data = json.dumps(body).encode() if body is not None else b""
@@ -333,7 +358,7 @@ class _Words:
         if any(isinstance(link, OnlyInterim) for link in tls_problems.links(error)):
             return OutcomeUnknown("no_reply", "the PBX sent interim replies (HTTP 1xx) without end, and no result")
         hint = _MAYBE_TLS if is_first and not self.is_tls else ""
-        return OutcomeUnknown("reply_lost", f"the connection broke before the PBX's reply came{hint}")
+        return OutcomeUnknown(_REPLY_LOST, f"the connection broke before the PBX's reply came{hint}")
 
     def _unsent(self, error: Exception, exchange: _Exchange) -> AttemptFailed:
         if time.monotonic() > exchange.begin_by:
