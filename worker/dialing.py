@@ -133,6 +133,7 @@ class Dialing:
             )
             match claim:
                 case Go():
+                    attempt.send_at = time.monotonic() + claim.send_in_s
                     with attempt_span(job_id, claim, asked_at=attempt.received_at) as attempt.span:
                         return self._attempt(attempt, claim)
                 case Wait(seconds):
@@ -248,10 +249,9 @@ class Dialing:
         left_s = self._settings.limits.attempt_deadline_s - attempt.age_s - settings.read_timeout_s
         if left_s < settings.connect_timeout_s:
             raise TooLate("too_late", "the claim came too late to dial within its deadline")
-        with _timed(claim.pbx), _defects_as_unknown():
-            return pbx.dial(
-                claim.token, extid=claim.extid, outto=claim.outto, autoanswer=claim.autoanswer, within_s=left_s
-            )
+        call = {"extid": claim.extid, "outto": claim.outto, "autoanswer": claim.autoanswer}
+        with _timed(claim.pbx, attempt.send_at), _defects_as_unknown():
+            return pbx.dial(claim.token, **call, not_before=attempt.send_at, within_s=left_s)
 
     def _doubt(self, attempt: "_Attempt", claim: Go, failure: OutcomeUnknown) -> None:
         """The phone may ring: the slot is free for others, and the PBX is looked at (see `worker.reconciler`)."""
@@ -367,9 +367,9 @@ def _knock(pbx: Pbx, token: str) -> None:
 
 
 @contextmanager
-def _timed(pbx: str) -> Iterator[None]:
-    """Count a dial request and the time it takes; one of which no byte left is none."""
-    began, sent = time.monotonic(), True
+def _timed(pbx: str, send_at: float) -> Iterator[None]:
+    """Count a dial request, if a byte of it leaves, and the time it takes from *send_at* or now."""
+    began, sent = max(time.monotonic(), send_at), True
     try:
         yield
     except AttemptFailed as failure:
@@ -393,9 +393,9 @@ def _defects_as_unknown() -> Iterator[None]:
 
 
 class _Attempt:
-    """One claim of one job: its nonce, and when it began."""
+    """One claim of one job: its nonce, when it began, and from when on its request may be sent (monotonic)."""
 
-    __slots__ = ("_begun", "job_id", "nonce", "received_at", "span")
+    __slots__ = ("_begun", "job_id", "nonce", "received_at", "send_at", "span")
 
     def __init__(self, job_id: str) -> None:
         self.span: tracing.Span | None = None
@@ -403,6 +403,7 @@ class _Attempt:
         self.nonce = uuid.uuid4().hex
         self.received_at = time.time()
         self._begun = time.monotonic()
+        self.send_at = self._begun
 
     def note(self, outcome: str, errno: str | None) -> None:
         """Tell the trace what it came to."""

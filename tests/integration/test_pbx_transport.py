@@ -1,5 +1,6 @@
 """One POST to a PBX over real HTTP: which replies count, and what is reported where none comes."""
 
+import threading
 import time
 
 import pytest
@@ -24,7 +25,7 @@ from worker.errors import (
     PbxRefuses,
 )
 from worker.pbx.kept import KEEP_IDLE_S
-from worker.pbx.transport import Transport
+from worker.pbx.transport import Begin, Transport
 
 DIAL = "v1.0.0/extension/dial_outbound"
 
@@ -116,6 +117,23 @@ def test_a_connection_is_used_again_after_interim_replies() -> None:
         replies = [transport.post(DIAL, {"extid": "1002"}) for _ in range(2)]
     assert [reply["callid"] for reply in replies] == ["1795487410.5"] * 2
     assert len(server.received) == 2
+
+
+def test_a_request_waits_for_its_time_over_a_connection_that_stands() -> None:
+    with replying(FINAL) as server:
+        transport = Transport(pbx_settings(base_url=f"http://127.0.0.1:{server.port}"))
+        send_at = time.monotonic() + 0.2
+        sender = threading.Thread(
+            target=transport.post, args=(DIAL, {"extid": "1002"}), kwargs={"begin": Begin(send_at)}
+        )
+        sender.start()
+        while server.live is None:
+            time.sleep(0.001)
+        received = list(server.received)
+        assert received == [] or time.monotonic() >= send_at
+        sender.join()
+        assert time.monotonic() >= send_at
+        assert len(server.received) == 1
 
 
 def test_a_connection_that_was_idle_is_not_used_again() -> None:

@@ -27,7 +27,8 @@ class Go:
     `age_s` counts from when the job could first go, `trying_s` from its first attempt that counted (0 if there is
     none). `token` is the PBX's shared token and `generation` counts its logins. `attempts` includes this one;
     `tries_in_vain` counts how often the job met a busy agent or line. `is_probe`: the breaker of the PBX is half
-    open, and this call tries it. `trace` is a traceparent, or empty (see `worker.tracing`).
+    open, and this call tries it. `send_in_s`: some milliseconds until its permit is due; nothing is sent before.
+    `trace` is a traceparent, or empty (see `worker.tracing`).
     """
 
     pbx: str
@@ -42,6 +43,7 @@ class Go:
     trying_s: float = 0.0
     tries_in_vain: int = 0
     is_probe: bool = False
+    send_in_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

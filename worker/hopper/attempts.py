@@ -70,10 +70,9 @@ class Attempts(Looking):
             case "go":
                 pbx, extid, outto, autoanswer, attempts, age_s, token, generation, trace, *tries = rest
                 call = (pbx, extid, outto, autoanswer, int(attempts), float(age_s))
-                trying_s, in_vain, probe = tries
-                return Go(
-                    *call, token, int(generation), trace, float(trying_s), int(in_vain), is_probe=probe == "1"
-                )
+                trying_s, in_vain, probe, send_in_s = tries
+                so_far = (float(trying_s), int(in_vain))
+                return Go(*call, token, int(generation), trace, *so_far, probe == "1", float(send_in_s))
             case "wait":
                 return Wait(float(rest[0]))
             case "login":

@@ -27,6 +27,7 @@ from worker.settings import (
     BreakerSettings,
     LookSettings,
     ReplicationSettings,
+    RetrySettings,
     Settings,
     TimeLimits,
 )
@@ -52,6 +53,7 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         replication: How many replicas must have a claim before its phone rings.
         looks: How doubtful jobs are looked after.
         breaker: When a PBX is left alone.
+        retry: The longest rests of an extension and of a log-in.
         result_database: Database of the results if they are on this same server, else None.
         actor: Who acts, for timelines: a worker's name or a person's.
     """
@@ -66,6 +68,7 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         replication: ReplicationSettings | None = None,
         looks: LookSettings | None = None,
         breaker: BreakerSettings | None = None,
+        retry: RetrySettings | None = None,
         result_database: int | None = None,
         actor: str = "",
     ) -> None:
@@ -75,6 +78,7 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         self._limits = limits or TimeLimits()
         self._looks = looks or LookSettings()
         self._breaker = breaker or BreakerSettings()
+        self._retry = retry or RetrySettings()
         self._replication = replication or ReplicationSettings()
 
     @classmethod
@@ -88,6 +92,7 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
             replication=settings.replication,
             looks=settings.look,
             breaker=settings.breaker,
+            retry=settings.retry,
             result_database=settings.result_database,
             actor=actor,
         )

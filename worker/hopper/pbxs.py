@@ -2,19 +2,39 @@
 
 from worker.hopper.answers import Barred, Login, Token, Wait
 from worker.hopper.looking import Looking
-from worker.settings import BreakerSettings, PbxSettings
+from worker.settings import (
+    LONGEST_ASKED_REST_S,
+    BreakerSettings,
+    LookSettings,
+    PbxSettings,
+    RetrySettings,
+    TimeLimits,
+)
 
 
 class Pbxs(Looking):
     """Part of `worker.hopper.Hopper`, which has what this needs."""
 
     _breaker: BreakerSettings
+    _limits: TimeLimits
+    _looks: LookSettings
+    _retry: RetrySettings
 
     def register(self, name: str, pbx: PbxSettings) -> None:
-        """Make a PBX's limits known; changed credentials lift the block the old ones earned."""
+        """
+        Make a PBX's limits known; changed credentials lift the block the old ones earned.
+
+        What former limits have left behind (permits, leases, rests) is cut to what these ones allow.
+        """
         limits = ("calls_per_second", "burst", "max_open_calls", "open_call_s", "extension_rest_s")
         fields = [part for limit in limits for part in (limit, str(getattr(pbx, limit)))]
-        self._scripts.run("register", name, pbx.credentials_mark(), *fields)
+        fields += ["look_permits", str(self._looks.permits)]
+        flight_s = self._limits.release_ttl_s + max(self._limits.claim_dead_s, self._looks.at_most_s)
+        flight_s += self._retry.slot_wait_s
+        busy_s = self._retry.busy_cap_s + self._retry.base_s
+        bars = (self._breaker.cap_s, self._breaker.dial_cap_s, LONGEST_ASKED_REST_S, self._retry.login_block_s)
+        longest_bars = [max(bar, self._breaker.base_s) for bar in bars]
+        self._scripts.run("register", name, pbx.credentials_mark(), flight_s, busy_s, *longest_bars, *fields)
 
     def unreachable(
         self, pbx: str, *, reason: str, by: str, lost_dial: bool = False, asked_rest_s: float = 0.0

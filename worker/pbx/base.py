@@ -66,8 +66,15 @@ class Pbx(Protocol):
         """Return a new token."""
         ...
 
-    def dial(self, token: str, *, extid: str, outto: str, autoanswer: str, within_s: float) -> str:
-        """Ring *extid* and connect it to *outto*, or do nothing after *within_s*; returns the callid."""
+    def dial(
+        self, token: str, *, extid: str, outto: str, autoanswer: str, not_before: float, within_s: float
+    ) -> str:
+        """
+        Ring *extid* and connect it to *outto*, and return the callid.
+
+        The request leaves at *not_before* (monotonic seconds) or as soon after that as its connection stands, and
+        not at all later than *within_s* from now.
+        """
         ...
 
     def look(self, token: str) -> Sighting:

@@ -47,7 +47,7 @@ from worker.errors import (
 from worker.final_reply import FinalReply, OnlyInterim
 from worker.pbx.kept import KEEP_IDLE_S, KeptConnections
 from worker.retry_after import retry_after_s
-from worker.settings import PbxSettings
+from worker.settings import LONGEST_ASKED_REST_S, PbxSettings
 from worker.tls_peers import Peer
 from worker.tls_problems import Cause
 
@@ -59,8 +59,6 @@ _CONNECTIONS = 64
 # For so long every request to a PBX has a connection of its own, once a reused one broke without a reply.
 _DISTRUST_S = 3600.0
 _REPLY_LOST = "reply_lost"
-# A PBX that asks to be left alone for longer is asked again after so long: the wish may be a mistake.
-_LONGEST_REST_S = 600.0
 # One that asks for fewer requests and names no time gets this.
 _LEAST_REST_S = 1.0
 # Statuses that may be about the very call. All other 4xx are about who asks, or the address, form and size of any
@@ -71,12 +69,31 @@ _DENIED = (401, 403, 407)
 _MAYBE_TLS = "; if its port speaks TLS, begin base_url with https://"
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """When the first byte of a request may leave, in monotonic seconds; looked at when its connection stands."""
+
+    not_before: float = 0.0
+    by: float = math.inf
+
+    def wait(self) -> None:
+        """Wait for the time; raise `_TooLate` if it is over."""
+        now = time.monotonic()
+        if now > self.by:
+            raise _TooLate
+        if now < self.not_before:
+            time.sleep(self.not_before - now)
+
+
+AT_ONCE = Begin()
+
+
 class _Exchange:
     """One request under way: whether a byte of it left, over which socket, and until when it may take."""
 
-    def __init__(self, deadline: float, begin_by: float, *, may_reuse: bool) -> None:
+    def __init__(self, deadline: float, begin: Begin, *, may_reuse: bool) -> None:
         self.deadline = deadline
-        self.begin_by = begin_by
+        self.begin = begin
         self.may_reuse = may_reuse
         self.is_reused = False
         self.sent = False
@@ -104,8 +121,8 @@ class _Noting:
         if self.sock is None:
             self.connect()
         exchange: _Exchange = _current.exchange
-        if not exchange.sent and time.monotonic() > exchange.begin_by:
-            raise _TooLate
+        if not exchange.sent:
+            exchange.begin.wait()
         exchange.is_reused = self.used_at > 0
         exchange.socket = self.sock
         exchange.sent = True
@@ -234,7 +251,7 @@ class Transport:
         body: dict[str, str] | None = None,
         *,
         token: str = "",
-        begin_within_s: float = math.inf,
+        begin: Begin = AT_ONCE,
     ) -> dict[str, Any]:
         """
         Send one request and return the JSON object of its reply.
@@ -243,7 +260,7 @@ class Transport:
             path: Below `/api/`, such as `v1.0.0/login`.
             body: Flat JSON fields; None sends none.
             token: Goes into the query string, where the PBX wants it.
-            begin_within_s: After so long nothing is sent any more; looked at when the connection stands.
+            begin: When its first byte may leave.
 
         Raises:
             PbxDown: Nothing was sent, or the PBX asked for fewer requests.
@@ -254,14 +271,12 @@ class Transport:
             OutcomeUnknown: The request was sent and no readable reply came.
         """
         with tracing.span(f"POST {path}", self._place | {"url.path": f"/api/{path}"}, kind="client"):
-            return self._watched(path, body, token, begin_within_s)
+            return self._watched(path, body, token, begin)
 
-    def _watched(
-        self, path: str, body: dict[str, str] | None, token: str, begin_within_s: float
-    ) -> dict[str, Any]:
+    def _watched(self, path: str, body: dict[str, str] | None, token: str, begin: Begin) -> dict[str, Any]:
         now = time.monotonic()
         may_reuse = now >= self._reuses_from
-        exchange = _Exchange(now + sum(self._timeout), now + begin_within_s, may_reuse=may_reuse)
+        exchange = _Exchange(now + sum(self._timeout), begin, may_reuse=may_reuse)
         _watch.begin(exchange)
         try:
             return self._exchange(self._prepared(path, body, token), exchange)
@@ -321,7 +336,9 @@ def _of_status(response: requests.Response, *, is_tls: bool) -> AttemptFailed:
     """Return the error that an HTTP status other than 200 stands for; a request with a 3xx or 4xx rang nobody."""
     status = response.status_code
     errno = f"http_{status}"
-    asked_s = retry_after_s(response.headers.get("Retry-After"), now=datetime.now(UTC), most_s=_LONGEST_REST_S)
+    asked_s = retry_after_s(
+        response.headers.get("Retry-After"), now=datetime.now(UTC), most_s=LONGEST_ASKED_REST_S
+    )
     if status == 429:
         words = "the PBX asked for fewer requests (HTTP 429)"
         return PbxDown(errno, words, asked_rest_s=max(asked_s, _LEAST_REST_S))
@@ -361,7 +378,7 @@ class _Words:
         return OutcomeUnknown(_REPLY_LOST, f"the connection broke before the PBX's reply came{hint}")
 
     def _unsent(self, error: Exception, exchange: _Exchange) -> AttemptFailed:
-        if time.monotonic() > exchange.begin_by:
+        if time.monotonic() > exchange.begin.by:
             return TooLate("too_late", "the connection stood too late to dial within the attempt's deadline")
         if open_files.are_used_up(tls_problems.links(error)):
             return OutOfFiles("out_of_files", "this worker may open no more files; raise its limit (ulimit -n)")

@@ -5,8 +5,8 @@ Source: the vendor's S-Series API guides (login, extension/dial_outbound, extens
 deviceinfo/query, error codes), read November 2026.
 """
 
-import math
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import md5
@@ -28,7 +28,7 @@ from worker.errors import (
 )
 from worker.pbx.base import Device, ExtensionUse, OutboundCall, Sighting
 from worker.pbx.codes import Advice, code
-from worker.pbx.transport import Transport
+from worker.pbx.transport import AT_ONCE, Begin, Transport
 from worker.settings import ApiName, PbxSettings
 
 # Statuses as the guide lists them; the letters' case varies.
@@ -98,11 +98,14 @@ class YeastarS:
             raise OutcomeUnknown("unreadable", "the PBX answered the log-in without a token")
         return token
 
-    def dial(self, token: str, *, extid: str, outto: str, autoanswer: str, within_s: float) -> str:
-        """Ring *extid* and connect it to *outto*, or do nothing after *within_s*; returns the callid."""
+    def dial(
+        self, token: str, *, extid: str, outto: str, autoanswer: str, not_before: float, within_s: float
+    ) -> str:
+        """Ring *extid* and connect it to *outto*, and return the callid; see `worker.pbx.base.Pbx.dial`."""
         dialect = self._dialect
         body = {dialect.extid: extid, dialect.outto: outto, "autoanswer": autoanswer}
-        callid = self._ask(dialect.dial, body, token=token, begin_within_s=within_s).get("callid")
+        begin = Begin(not_before=not_before, by=time.monotonic() + within_s)
+        callid = self._ask(dialect.dial, body, token=token, begin=begin).get("callid")
         if not callid or not isinstance(callid, str | int | float):
             raise OutcomeUnknown("unreadable", "the PBX answered Success without a callid")
         return str(callid)
@@ -132,10 +135,10 @@ class YeastarS:
         body: dict[str, str] | None = None,
         *,
         token: str = "",
-        begin_within_s: float = math.inf,
+        begin: Begin = AT_ONCE,
     ) -> dict[str, Any]:
         path = f"{self._dialect.path}/{resource}"
-        reply = self._transport.post(path, body, token=token, begin_within_s=begin_within_s)
+        reply = self._transport.post(path, body, token=token, begin=begin)
         status = str(reply.get("status", "")).lower()
         if status == "success":
             return reply

@@ -6,6 +6,7 @@ Everything a process needs to know, read once at start from a TOML file and the 
 """
 
 from worker.settings.dialing import (
+    LONGEST_ASKED_REST_S,
     BreakerSettings,
     LookSettings,
     ReplicationSettings,
@@ -26,6 +27,7 @@ from worker.settings.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, Settings
 __all__ = [
     "CONFIG_VARIABLE",
     "DEFAULT_CONFIG",
+    "LONGEST_ASKED_REST_S",
     "ApiName",
     "ApiSettings",
     "BreakerSettings",

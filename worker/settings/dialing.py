@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from worker.settings.part import Part, PositiveSeconds
 
+# A PBX that asks to be left alone for longer is asked again after so long: the wish may be a mistake.
+LONGEST_ASKED_REST_S = 600.0
+
 
 class RetrySettings(Part):
     """

@@ -17,10 +17,10 @@ class PbxSettings(Part):
     """
     One PBX: where it is, how to log in, how much it can take.
 
-    `calls_per_second` and `burst` are a promise over all workers and hosts: any sliding second holds at most
-    `calls_per_second + burst - 1` calls. `open_call_s` is how long a placed call keeps its line and extension
-    where no event tells its end; `extension_rest_s` comes on top for the extension. Without `numbers` a number is
-    dialed as it comes, without punctuation.
+    `calls_per_second` and `burst` are a promise over all workers and hosts: at the PBX any sliding second holds at
+    most `calls_per_second + burst - 1` calls (see `docs/adr/0004-pacing.md`). `open_call_s` is how long a placed
+    call keeps its line and extension where no event tells its end; `extension_rest_s` comes on top for the
+    extension. Without `numbers` a number is dialed as it comes, without punctuation.
     """
 
     api: ApiName

@@ -1,7 +1,10 @@
 """Claiming: the last step before the phone rings takes everything together, once, or nothing."""
 
+import random
+
 import pytest
 
+from tests.integration.clock import StepClock
 from tests.integration.hopper.stage import Stage, eventually, in_s
 from worker.hopper import Back, Ended, Go, Login, NoToken, NotYours, Wait
 from worker.jobs import JobState
@@ -104,6 +107,30 @@ def test_a_claim_that_goes_back_says_why(stage: Stage) -> None:
     back = stage.claim(job_id)
     assert isinstance(back, Back)
     assert (back.pbx, back.reason) == ("hq", "paused")
+
+
+@pytest.mark.parametrize("burst", [1, 3])
+@pytest.mark.parametrize("late_by", ["nothing", "up to 10 ms", "up to 40 ms"])
+def test_requests_keep_the_limit_though_their_ways_differ_by_15_ms(
+    stage: Stage, clock: StepClock, burst: int, late_by: str
+) -> None:
+    stage.open_pbx(calls_per_second=10, burst=burst, open_call_s=0, extension_rest_s=0)
+    latest_s = {"nothing": 0, "up to 10 ms": 0.010, "up to 40 ms": 0.040}[late_by]
+    chance = random.Random(7)
+    sent = []
+    stage.put_each([str(1000 + n) for n in range(60)])
+    for job_id in stage.release(lookahead_s=100):
+        while isinstance(claim := stage.claim(job_id, "n", slot_wait_s=5), Wait):
+            clock.advance(claim.seconds + chance.uniform(0, latest_s))
+        assert isinstance(claim, Go)
+        assert 0 <= claim.send_in_s <= 0.0155
+        sent.append(float(stage.hopper.record(job_id)["claimed_at"]) + claim.send_in_s)
+
+    # Of so many requests more than a second, the last may be as early as the first is late.
+    spans = [later - sooner for sooner, later in zip(sent, sent[10 + burst - 1 :], strict=False)]
+    assert min(spans) >= 1.0149
+    assert len(sent) == 60
+    assert sent[-1] - sent[0] <= (60 - burst) * (0.1016 + max(0, latest_s - 0.012)), "the limit is used"
 
 
 def test_burst_lets_so_many_go_at_once(stage: Stage) -> None:

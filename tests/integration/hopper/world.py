@@ -78,7 +78,9 @@ class ModelledPbx:
         """Return a token."""
         return "token"
 
-    def dial(self, token: str, *, extid: str, outto: str, autoanswer: str, within_s: float) -> NoReturn:
+    def dial(
+        self, token: str, *, extid: str, outto: str, autoanswer: str, not_before: float, within_s: float
+    ) -> NoReturn:
         """Calls are made by the claims of the machine."""
         raise NotImplementedError
 

@@ -3,7 +3,7 @@
 -- caller's slot may sleep (s), retain_s, incarnation of the worker process (see bury.lua).
 -- Returns one of
 --   {'go', pbx, extid, outto, autoanswer, attempts, age_s, token, token generation, trace, trying_s, tries_in_vain,
---       '1' if it is the probe of its PBX}
+--       '1' if it is the probe of its PBX, seconds until its request may be sent}
 --       age_s counts from when the job could first go: enqueued_at or not_before; trying_s from `trying_since`, the
 --       first attempt that counted; trace is '' for a job without one
 --   {'login', pbx}      nothing taken; the PBX has no token and nobody is logging in
@@ -27,15 +27,16 @@ local claimed_before = record.state == 'claimed' and record.nonce == nonce and n
 if not claimed_before and record.state ~= 'released' then return { 'not_yours', record.state or 'gone' } end
 
 local session = redis.call('HMGET', key('token', record.pbx), 'token', 'generation', 'login_until')
-local function go(attempts, is_probe)
+local function go(attempts, is_probe, send_in_s)
   local since = math.max(tonumber(record.enqueued_at), tonumber(record.not_before or 0))
   return { 'go', record.pbx, record.extid, record.outto, record.autoanswer or 'no', attempts,
     stamp(math.max(0, NOW - since)), session[1] or '', tonumber(session[2] or 0), record.trace or '',
-    trying_s(record), tonumber(record.tries_in_vain or 0), is_probe and '1' or '' }
+    trying_s(record), tonumber(record.tries_in_vain or 0), is_probe and '1' or '', stamp(send_in_s) }
 end
 
 if claimed_before then
-  return go(tonumber(record.attempts), redis.call('HGET', key('pbx', record.pbx), 'probe') == id)
+  -- Its time to be sent lies behind it by now, or a few milliseconds ahead.
+  return go(tonumber(record.attempts), redis.call('HGET', key('pbx', record.pbx), 'probe') == id, 0)
 end
 if record.expires_at and tonumber(record.expires_at) <= NOW then
   let_go(id, record)
@@ -54,6 +55,7 @@ if is_paused(record.pbx) then return back(0, 'paused') end
 local barred_until = barred(limits, id)
 if (barred_until or 0) > NOW then return back(0, 'breaker') end
 
+heal_permit(record.pbx, limits)
 local wait = permit_wait(limits, 0)
 local lease = redis.call('ZSCORE', key('exts', record.pbx), record.extid)
 if lease and tonumber(lease) > NOW and not owns_extension(record) then
@@ -82,6 +84,7 @@ if not owns_extension(record) or tonumber(redis.call('ZSCORE', lines, id) or 0) 
   hold(id, record, over_at, over_at + limits.extension_rest_s)
   place_lane(record.pbx, record.extid)
 end
+local send_in_s = send_in(limits)
 local interval = permits(limits)
 redis.call('HSET', key('pbx', record.pbx), 'tat', stamp(next_permit(limits) + interval))
 if barred_until then begin_probe(record.pbx, id, dead_after_s) end
@@ -96,4 +99,4 @@ if starved and redis.call('ZCARD', key('released')) <= tonumber(starved) / 2 the
   redis.call('DEL', key('starved'))
   wake()
 end
-return go(attempts, barred_until)
+return go(attempts, barred_until, send_in_s)

@@ -27,6 +27,7 @@ local session = redis.call('HMGET', key('token', pbx), 'token', 'generation')
 redis.call('ZREM', key('looks'), pbx)
 redis.call('ZADD', key('looks'), NOW + lease_s, pbx)
 if not unasked then
+  heal_permit(pbx, limits)
   local interval = permits(limits)
   redis.call('HSET', key('pbx', pbx), 'looked_at', stamp(NOW),
     'tat', stamp(next_permit(limits) + tonumber(ARGV[3]) * interval))

@@ -92,6 +92,7 @@ local function visit(pbx)
   if redis.call('ZCARD', key('lines', pbx)) >= limits.max_open_calls then
     return 0, tonumber(redis.call('ZRANGE', key('lines', pbx), 0, 0, 'WITHSCORES')[2])
   end
+  heal_permit(pbx, limits)
   local wait = permit_wait(limits, redis.call('ZCARD', key('released', pbx)))
   if wait > lookahead_s then return 0, NOW + wait - lookahead_s end
   local extid, soonest = next_lane(pbx)

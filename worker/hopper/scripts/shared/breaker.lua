@@ -2,12 +2,12 @@
 
 local function pbx_limits(pbx)
   local values = redis.call('HMGET', key('pbx', pbx), 'calls_per_second', 'burst', 'max_open_calls', 'open_call_s',
-    'extension_rest_s', 'tat', 'barred_until', 'probe', 'probe_until')
+    'extension_rest_s', 'tat', 'barred_until', 'probe', 'probe_until', 'look_permits')
   if not values[1] then return nil end
   return { calls_per_second = values[1], burst = values[2], max_open_calls = tonumber(values[3]),
     open_call_s = tonumber(values[4]), extension_rest_s = tonumber(values[5]), tat = values[6] or nil,
     barred_until = values[7] and tonumber(values[7]), probe = values[8] or nil,
-    probe_until = tonumber(values[9] or 0) }
+    probe_until = tonumber(values[9] or 0), look_permits = tonumber(values[10] or 10) }
 end
 
 -- The breaker of one PBX: `failures` in a row, `trips` in a row (`lost_dials`: those by a dial without an answer),
