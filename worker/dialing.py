@@ -137,7 +137,7 @@ class Dialing:
                     with attempt_span(job_id, claim, asked_at=attempt.received_at) as attempt.span:
                         return self._attempt(attempt, claim)
                 case Wait(seconds):
-                    return seconds
+                    return self._keep_waiting(job_id, seconds)
                 case NoToken(pbx):
                     return self._get_token(job_id, pbx)
                 case Ended():
@@ -155,6 +155,12 @@ class Dialing:
             redis_away.tell(error)
         except _Unreported:
             pass  # logged, and in doubt
+        return None
+
+    def _keep_waiting(self, job_id: str, seconds: float) -> float | None:
+        if not self.stopping.is_set():
+            return seconds
+        self._hopper.hand_back(job_id, reason="stop")
         return None
 
     def _slot_wait_s(self, slot_until: float) -> float:

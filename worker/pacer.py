@@ -7,6 +7,7 @@ import structlog
 
 from worker import metrics
 from worker.hopper import Hopper
+from worker.redis_clock import RedisClock, uptime_s
 from worker.rounds import Rounds
 
 log = structlog.get_logger()
@@ -43,6 +44,7 @@ class Pacer:
         self._slots = slots
         self._all_slots = slots
         self._next_heartbeat = 0.0
+        self._clock = RedisClock(hopper)
         self._rounds = Rounds("pacer", self._release, hopper.wake_call(), goodbye=self._say_goodbye)
 
     def start(self) -> None:
@@ -57,7 +59,7 @@ class Pacer:
         """Release what is due, and return how long there will be nothing to do."""
         now = time.monotonic()
         if now >= self._next_heartbeat:
-            self._all_slots = self._hopper.heartbeat(self._name, slots=self._slots, ttl_s=_HEARTBEAT_TTL_S)
+            self._beat()
             self._next_heartbeat = now + _HEARTBEAT_S
         released, seconds = self._hopper.release(
             self._queue,
@@ -70,6 +72,12 @@ class Pacer:
             metrics.jobs_released(released)
             log.debug("released", jobs=released)
         return seconds
+
+    def _beat(self) -> None:
+        asked_at = uptime_s()
+        beat = self._hopper.heartbeat(self._name, slots=self._slots, ttl_s=_HEARTBEAT_TTL_S)
+        self._all_slots = beat.slots
+        self._clock.heard(beat, asked_at=asked_at, answered_at=uptime_s())
 
     def _say_goodbye(self) -> None:
         try:

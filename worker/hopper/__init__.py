@@ -3,6 +3,7 @@
 from worker.hopper.answers import (
     Back,
     Barred,
+    Beat,
     Breaker,
     Claim,
     Delivered,
@@ -43,6 +44,7 @@ __all__ = [
     "Attempt",
     "Back",
     "Barred",
+    "Beat",
     "Breaker",
     "Claim",
     "DeadLetter",

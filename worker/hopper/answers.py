@@ -193,6 +193,21 @@ class Barred:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """
+    What a heartbeat brings back: the slots of all workers, and Redis's clock.
+
+    `now` is unix seconds on it; `compared` counts how often workers found out about a step of it. `in_doubt`: it
+    shows a time before the last heartbeat, or long after it.
+    """
+
+    slots: int
+    now: float
+    compared: int
+    in_doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SetAside:
     """
     A note that something could not be used.

@@ -67,7 +67,7 @@ _ELSEWHERE = (ReadOnlyError, MasterDownError)
 
 
 # The parts of `scripts/shared` that stand in front of every step; each uses those before it.
-SHARED = ("keys", "records", "timeline", "lanes", "breaker", "leases", "moves", "permits")
+SHARED = ("keys", "clock", "records", "timeline", "lanes", "breaker", "leases", "moves", "permits")
 # Steps about deliveries have one part more, which dialing does not pay for.
 DELIVERING = frozenset(
     {

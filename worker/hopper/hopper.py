@@ -10,7 +10,7 @@ import redis
 
 from worker.errors import InputRefused
 from worker.fields import iso_utc
-from worker.hopper.answers import Delivered, Receipt
+from worker.hopper.answers import Beat, Delivered, Receipt
 from worker.hopper.apikeys import ApiKeys
 from worker.hopper.attempts import Attempts
 from worker.hopper.connection import connect
@@ -260,9 +260,28 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         """
         self._scripts.run("set_aside", what, job_id, reason)
 
-    def heartbeat(self, worker: str, *, slots: int, ttl_s: float) -> int:
-        """Say that *worker* lives with so many slots (0: it leaves); returns the slots of all."""
-        return int(self._scripts.run("heartbeat", worker, slots, ttl_s))
+    def heartbeat(self, worker: str, *, slots: int, ttl_s: float) -> Beat:
+        """Report that *worker* lives with so many slots (0: it leaves)."""
+        total, now, compared, in_doubt = self._scripts.run("heartbeat", worker, slots, ttl_s)
+        return Beat(int(total), float(now), int(compared), in_doubt == "1")
+
+    def set_clock(self, compared: int, step_s: float | None) -> tuple[int, float]:
+        """
+        Report what a comparison of Redis's clock with the caller's own time came to.
+
+        A step moves all permits, leases, turns, rests and retries by as much, once, whichever workers report it.
+
+        Args:
+            compared: As the caller's last heartbeat had it.
+            step_s: Seconds by which the clock has stepped (0: it has not); None if the caller cannot tell.
+
+        Returns:
+            How often the clock was compared by now, and the seconds by which this call moved times.
+        """
+        longest_wait_s = max(self._retry.cap_s, self._retry.busy_cap_s) + self._retry.base_s
+        step = "" if step_s is None else f"{step_s:.6f}"
+        known, moved_s = self._scripts.run("set_clock", compared, step, longest_wait_s, self._flight_s())
+        return int(known), float(moved_s)
 
     def wake_call(self) -> WakeCall:
         """Return what a pacer sleeps on; one for each thread."""

@@ -29,12 +29,17 @@ class Pbxs(Looking):
         limits = ("calls_per_second", "burst", "max_open_calls", "open_call_s", "extension_rest_s")
         fields = [part for limit in limits for part in (limit, str(getattr(pbx, limit)))]
         fields += ["look_permits", str(self._looks.permits)]
-        flight_s = self._limits.release_ttl_s + max(self._limits.claim_dead_s, self._looks.at_most_s)
-        flight_s += self._retry.slot_wait_s
         busy_s = self._retry.busy_cap_s + self._retry.base_s
         bars = (self._breaker.cap_s, self._breaker.dial_cap_s, LONGEST_ASKED_REST_S, self._retry.login_block_s)
         longest_bars = [max(bar, self._breaker.base_s) for bar in bars]
-        self._scripts.run("register", name, pbx.credentials_mark(), flight_s, busy_s, *longest_bars, *fields)
+        self._scripts.run(
+            "register", name, pbx.credentials_mark(), self._flight_s(), busy_s, *longest_bars, *fields
+        )
+
+    def _flight_s(self) -> float:
+        """Return the longest time from the release of a job to the end of its claim, or of the doubt about it."""
+        after_claim_s = max(self._limits.claim_dead_s, self._looks.at_most_s)
+        return self._retry.slot_wait_s + self._limits.release_ttl_s + after_claim_s
 
     def unreachable(
         self, pbx: str, *, reason: str, by: str, lost_dial: bool = False, asked_rest_s: float = 0.0

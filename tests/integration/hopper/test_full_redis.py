@@ -296,9 +296,19 @@ def test_a_full_installation_can_be_looked_at(stage: Stage) -> None:
 
 def test_a_worker_can_say_that_it_lives_and_goodbye(stage: Stage) -> None:
     with full(stage):
-        assert stage.hopper.heartbeat("w1", slots=4, ttl_s=5) == 4
-        assert stage.hopper.heartbeat("w1", slots=0, ttl_s=5) == 0
+        assert stage.hopper.heartbeat("w1", slots=4, ttl_s=5).slots == 4
+        assert stage.hopper.heartbeat("w1", slots=0, ttl_s=5).slots == 0
     assert stage.hopper.workers_alive() == {}
+
+
+def test_a_step_of_the_clock_is_followed(stage: Stage) -> None:
+    job_id, _ = stage.claimed()
+    compared = stage.hopper.heartbeat("w1", slots=4, ttl_s=5).compared
+    before = stage.score("claimed", job_id)
+    assert before is not None
+    with full(stage):
+        assert stage.hopper.set_clock(compared, -20) == (compared + 1, -20)
+    assert stage.score("claimed", job_id) == pytest.approx(before - 20, abs=1)
 
 
 # --- results on their way to endpoints ---------------------------------------------------------------------------

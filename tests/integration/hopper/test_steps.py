@@ -311,6 +311,16 @@ def test_a_death_right_after_heartbeat_leaves_slots_that_run_out(quick: Stage) -
     assert eventually(lambda: quick.hopper.workers_alive() == {})
 
 
+def test_a_death_right_after_set_clock_leaves_times_that_are_moved_once(quick: Stage) -> None:
+    job_id, _ = quick.claimed()
+    beat = quick.hopper.heartbeat("w", slots=16, ttl_s=20)
+    quick.hopper.set_clock(beat.compared, 3600)
+    before = quick.score("claimed", job_id)
+
+    assert quick.hopper.set_clock(beat.compared, 3600) == (beat.compared + 1, 0)
+    assert quick.score("claimed", job_id) == before
+
+
 def test_a_death_right_after_register_leaves_limits_that_hold(quick: Stage) -> None:
     quick.hopper.register("hq", pbx_settings(max_open_calls=1))
     before = quick.snapshot()

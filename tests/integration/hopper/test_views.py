@@ -161,17 +161,17 @@ def test_nobody_waits_for_a_job_that_never_was(stage: Stage, monkeypatch: pytest
 
 
 def test_the_slots_of_all_living_workers_are_known(hopper: Hopper) -> None:
-    assert hopper.heartbeat("a@host-1", slots=16, ttl_s=60) == 16
-    assert hopper.heartbeat("b@host|2", slots=8, ttl_s=60) == 24
-    assert hopper.heartbeat("a@host-1", slots=4, ttl_s=60) == 12
+    assert hopper.heartbeat("a@host-1", slots=16, ttl_s=60).slots == 16
+    assert hopper.heartbeat("b@host|2", slots=8, ttl_s=60).slots == 24
+    assert hopper.heartbeat("a@host-1", slots=4, ttl_s=60).slots == 12
     assert hopper.workers_alive() == {"a@host-1": 4, "b@host|2": 8}
-    assert hopper.heartbeat("a@host-1", slots=0, ttl_s=60) == 8
+    assert hopper.heartbeat("a@host-1", slots=0, ttl_s=60).slots == 8
 
 
 def test_a_worker_that_says_nothing_any_more_is_forgotten(hopper: Hopper) -> None:
     hopper.heartbeat("dead", slots=16, ttl_s=0.02)
     assert eventually(lambda: hopper.workers_alive() == {})
-    assert hopper.heartbeat("alive", slots=1, ttl_s=60) == 1
+    assert hopper.heartbeat("alive", slots=1, ttl_s=60).slots == 1
     assert hopper.client.hlen(hopper.keys.workers) == 1
 
 
@@ -280,7 +280,7 @@ def test_every_step_survives_a_server_that_forgot_its_scripts(stage: Stage) -> N
         forget().delivered([result])
         assert stage.sweep() == []
         forget().register("hq", pbx_settings())
-        assert forget().heartbeat("w", slots=1, ttl_s=60) == 1
+        assert forget().heartbeat("w", slots=1, ttl_s=60).slots == 1
 
 
 def test_many_threads_share_one_hopper_while_the_server_forgets(stage: Stage) -> None:

@@ -10,6 +10,7 @@ local answers = {}
 -- GCRA: a request costs `interval`; what is owed may reach `window_s`.
 local function quota(id, requests, window_s)
   local interval, owed_until = window_s / requests, tonumber(redis.call('GET', key('quota', id)) or 0)
+  if owed_until > NOW + window_s + 1 then owed_until = 0 end -- the clock was set back
   local owed = math.max(owed_until, NOW) + interval
   local over = owed - NOW - window_s
   if over > 1e-6 then

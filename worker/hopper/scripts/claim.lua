@@ -38,6 +38,7 @@ if claimed_before then
   -- Its time to be sent lies behind it by now, or a few milliseconds ahead.
   return go(tonumber(record.attempts), redis.call('HGET', key('pbx', record.pbx), 'probe') == id, 0)
 end
+if is_clock_in_doubt() then return { 'wait', '0.2' } end
 if record.expires_at and tonumber(record.expires_at) <= NOW then
   let_go(id, record)
   return { 'ended', 'expired', end_job(id, record, 'expired', ARGV[5]) }

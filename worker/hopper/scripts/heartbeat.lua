@@ -1,5 +1,6 @@
 -- heartbeat: a worker says it lives. KEYS[1] NS. ARGV: name, slots (0: it is leaving), ttl_s.
--- Returns the slots of all workers alive. Safe to repeat.
+-- Returns {slots of all workers alive, now, how often the clock was compared (see set_clock.lua), '1' if it is in doubt}.
+-- Safe to repeat.
 redis.call('HDEL', key('workers'), ARGV[1])
 if ARGV[2] ~= '0' then
   redis.call('HSET', key('workers'), ARGV[1], ARGV[2] .. '|' .. stamp(NOW + tonumber(ARGV[3])))
@@ -13,4 +14,6 @@ for i = 1, #all, 2 do
     redis.call('HDEL', key('workers'), all[i])
   end
 end
-return total
+local in_doubt = is_clock_in_doubt()
+if not in_doubt then redis.call('HSET', key('guard'), 'seen', stamp(NOW)) end
+return { total, stamp(NOW), tonumber(redis.call('HGET', key('guard'), 'compared') or 0) or 0, in_doubt and '1' or '' }

@@ -8,6 +8,7 @@
 -- error, trace, callid, is_free ('1' if another try costs no attempt).
 -- Those not looked at for longest come first. Twice: the second finds nothing to do before the lease is over.
 local lease_s, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+if is_clock_in_doubt() then return { 'none', '0.5' } end
 local first = redis.call('ZRANGE', key('looks'), 0, 0, 'WITHSCORES')
 if not first[1] then return { 'none', '-1' } end
 if tonumber(first[2]) > NOW then return { 'none', stamp(tonumber(first[2]) - NOW) } end

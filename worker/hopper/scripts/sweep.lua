@@ -4,8 +4,9 @@
 -- sweeps.
 -- Expired jobs end; released ones whose message was lost go back to their lane; dead claims are in doubt, for the
 -- phone may have rung. Returns {ids whose results should be delivered (again)}, or
--- false if another worker swept within the interval. Safe to repeat: each move is checked by state.
+-- false if another worker swept within the interval, or the clock is in doubt. Safe to repeat: each move is checked by state.
 local most, release_ttl_s, retain_s = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+if is_clock_in_doubt() then return false end
 local swept_at = tonumber(redis.call('GET', key('sweeping')) or 0)
 if swept_at > NOW - tonumber(ARGV[9]) and swept_at <= NOW then return false end
 redis.call('DEL', key('sweeping')) -- a removal first: a full server must be swept too

@@ -1,4 +1,4 @@
--- What every step shares, in eight parts that are put in front of each script in the order of `connection.SHARED`;
+-- What every step shares, in nine parts that are put in front of each script in the order of `connection.SHARED`;
 -- they run nothing by themselves. This one: key names, the clock, and who acts.
 --
 -- KEYS[1] is the namespace NS; ARGV[1] is who acts, taken off before a step reads its own ARGV.
@@ -31,6 +31,8 @@
 --   NS:apikeys         set     IDs of API keys
 --   NS:quota:ID        string  when the requests of an API key will have been paid for (GCRA)
 --   NS:seq             string  counter: order of arrival within a lane
+--   NS:guard           hash    seen (time of the last heartbeat), compared (how often the clock was), and of its last
+--                              step: stepped_at, stepped_s
 --   NS:workers         hash    NAME -> "slots|alive until"
 --   NS:aside           list    newest first: notes of what could not be used, as JSON (see set_aside.lua)
 --   NS:aside_count     string  how many notes there were, those no longer kept included

@@ -1,0 +1,10 @@
+-- Whether Redis's clock can be trusted.
+
+-- Every lease, permit and rest is a time on this clock, and a clock may be set by an hour or a day while calls are under
+-- way. Workers compare it with the time that passes for them, at every heartbeat (see heartbeat.lua and set_clock.lua).
+-- Until they have, no step releases, claims or sweeps at a time before the last heartbeat, or long after it.
+local STEP_S, LONGEST_SILENCE_S = 1, 15
+local function is_clock_in_doubt()
+  local seen = tonumber(redis.call('HGET', key('guard'), 'seen') or '') or NOW
+  return NOW < seen - STEP_S or NOW > seen + LONGEST_SILENCE_S
+end
