@@ -149,7 +149,7 @@ def seen(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) 
             site.hopper.client.delete(site.settings.queue)
             with site.workers(processes=2) as workers:
                 pbx = site.pbxs["hq"]
-                pbx.fault(kind="errno", errno="10008", extid="1002", times=2)
+                pbx.fault(kind="errno", errno="30001", extid="1002", times=2)
                 pbx.fault(kind="drop_before_ring", extid="1003")
                 pbx.fault(kind="drop_after_ring", extid="1007")
                 for name, extid in {"placed": "1001", "failed": "1999", "retried": "1002"}.items():
@@ -224,7 +224,7 @@ def test_jobs_are_found_by_what_became_of_them(seen: Watched, search: str, found
 
 def test_each_retry_is_in_the_life_of_the_job_with_its_reason(seen: Watched) -> None:
     put_off = [reason for _, what, _, reason in seen.task("retried")["life"] if what in ("put off", "waiting")]
-    assert put_off.count("10008") == 2
+    assert put_off.count("30001") == 2
     assert [what for _, what, _, _ in seen.task("killed")["life"]][-2:] == ["doubted", "unknown"]
 
 
@@ -251,7 +251,7 @@ def test_an_operator_finds_jobs_by_id_in_a_browser_behind_a_proxy(seen: Watched,
         rows.first.get_by_role("link", name=seen.jobs[name]).click()
         expect(page.locator("#task-page")).to_contain_text(words)
         visited.append(page.content())
-    expect(page.locator("#task-page")).to_contain_text("10008")
+    expect(page.locator("#task-page")).to_contain_text("30001")
     assert page.locator("dt", has_text="Retries").locator("xpath=following-sibling::dd").inner_text() == "2"
     assert "ms" in page.locator("dt", has_text="Runtime").locator("xpath=following-sibling::dd").inner_text()
     for path in ("", "broker"):

@@ -74,9 +74,9 @@ def test_what_came_of_attempts_is_counted_by_its_reason(host: Host) -> None:
     pbx = host.site.pbxs["hq"]
     for rule in (
         {"extid": "1001", "kind": "errno", "errno": "10006"},
-        {"extid": "1002", "kind": "errno", "errno": "10027"},
+        {"extid": "1002", "kind": "errno", "errno": "30001"},
         {"extid": "1003", "kind": "errno", "errno": "2025550143"},
-        {"extid": "1004", "kind": "http_status", "status": 404},
+        {"extid": "1004", "kind": "http_status", "status": 422},
     ):
         pbx.fault(**rule)
     jobs = host.put(range(1000, 1005))
@@ -85,10 +85,10 @@ def test_what_came_of_attempts_is_counted_by_its_reason(host: Host) -> None:
 
     for state, errno, count in (("placed", "", 2), ("failed", "10006", 1), ("failed", "other", 1)):
         assert value(found, ENDED, pbx="hq", state=state, errno=errno) == count
-    assert value(found, ENDED, state="failed", errno="http_404") == 1
+    assert value(found, ENDED, state="failed", errno="http_422") == 1
     attempts = "outdial_attempts_total"
     assert value(found, attempts, outcome="placed") == value(found, "outdial_queue_to_ring_seconds_count") == 2
-    assert value(found, attempts, outcome="not_placed", errno="10027") == 1
+    assert value(found, attempts, outcome="in_doubt", errno="30001") == 1
     assert value(found, "outdial_retries_total", pbx="hq") == 1
     claims = value(found, "outdial_claims_total", pbx="hq")
     assert claims == value(found, attempts) == value(found, "outdial_post_seconds_count", pbx="hq") == 6
