@@ -56,6 +56,7 @@ class Facts:
     permit_in_s: float = 0
     open_call_s: float = 0
     extension_rest_s: float = 0
+    held_why: str = ""
     workers: int = 0
     slots: int = 0
     starved: bool = False

@@ -20,7 +20,7 @@ class Obstacle:
     One thing that holds a job back now.
 
     Args:
-        kind: A stable word: everything_paused, pbx_paused, pbx_not_in_settings, no_worker, pbx_unknown, due,
+        kind: A stable word: everything_paused, pbx_paused, held, pbx_not_in_settings, no_worker, pbx_unknown, due,
             breaker, login, slot, placing, doubt, extension, lane, lines, workers_full, permit, round.
         sentence: The same for a person.
         advice: What a person can do, empty where there is nothing but to wait.
@@ -86,6 +86,9 @@ def _persons(facts: Facts, *, in_settings: bool) -> Iterator[Obstacle]:
     if facts.paused:
         lift = f"`outdial resume {name}` lifts that"
         yield Obstacle("pbx_paused", f"PBX {name} is paused", lift, needs_person=True)
+    if facts.held_why:
+        sentence, _, advice = facts.held_why.partition("; ")
+        yield Obstacle("held", f"no call begins: {sentence}", advice, needs_person=True)
     if not in_settings:
         sentence = f"PBX {name} is not in the settings"
         yield Obstacle("pbx_not_in_settings", sentence, f"add [pbx.{name}] or cancel the job", needs_person=True)

@@ -7,7 +7,7 @@ import structlog
 
 from worker import metrics
 from worker.hopper import Hopper
-from worker.redis_clock import RedisClock, uptime_s
+from worker.redis_watch import HEARTBEAT_S, RedisWatch
 from worker.rounds import Rounds
 
 log = structlog.get_logger()
@@ -16,7 +16,6 @@ log = structlog.get_logger()
 # the rest. Longer would only fill slots with sleepers.
 LOOKAHEAD_S = 0.1
 _MOST_AT_ONCE = 50
-_HEARTBEAT_S, _HEARTBEAT_TTL_S = 5.0, 20.0
 # Released and unclaimed jobs per slot: enough to keep every slot busy, few enough that pause, cancel and an
 # urgent job act at once.
 _RELEASED_PER_SLOT = 2
@@ -32,19 +31,18 @@ class Pacer:
         hopper: Where jobs wait.
         queue: Celery's queue.
         message: The Celery message of a dial job (see `worker.app.dial_message`).
-        name: This worker's, for the list of workers alive.
+        watch: Sends the heartbeats, before the first release and every few seconds.
         slots: Calls this worker can place at once.
     """
 
-    def __init__(self, hopper: Hopper, *, queue: str, message: str, name: str, slots: int) -> None:
+    def __init__(self, hopper: Hopper, *, queue: str, message: str, watch: RedisWatch, slots: int) -> None:
         self._hopper = hopper
         self._queue = queue
         self._message = message
-        self._name = name
+        self._watch = watch
         self._slots = slots
         self._all_slots = slots
         self._next_heartbeat = 0.0
-        self._clock = RedisClock(hopper)
         self._rounds = Rounds("pacer", self._release, hopper.wake_call(), goodbye=self._say_goodbye)
 
     def start(self) -> None:
@@ -59,8 +57,8 @@ class Pacer:
         """Release what is due, and return how long there will be nothing to do."""
         now = time.monotonic()
         if now >= self._next_heartbeat:
-            self._beat()
-            self._next_heartbeat = now + _HEARTBEAT_S
+            self._all_slots = self._watch.beat()
+            self._next_heartbeat = now + HEARTBEAT_S
         released, seconds = self._hopper.release(
             self._queue,
             self._message,
@@ -73,14 +71,8 @@ class Pacer:
             log.debug("released", jobs=released)
         return seconds
 
-    def _beat(self) -> None:
-        asked_at = uptime_s()
-        beat = self._hopper.heartbeat(self._name, slots=self._slots, ttl_s=_HEARTBEAT_TTL_S)
-        self._all_slots = beat.slots
-        self._clock.heard(beat, asked_at=asked_at, answered_at=uptime_s())
-
     def _say_goodbye(self) -> None:
         try:
-            self._hopper.heartbeat(self._name, slots=0, ttl_s=_HEARTBEAT_TTL_S)
+            self._watch.leave()
         except redis.RedisError:
             log.debug("redis_away", thread="pacer")  # the entry runs out by itself

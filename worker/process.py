@@ -22,6 +22,7 @@ from worker.pbx.kept import MOST_PBXS
 from worker.pulse import PULSE, Slots
 from worker.reconciler import Reconciler
 from worker.recovery import DEAD_ERRNO, DEAD_ERROR, Sweeper
+from worker.redis_watch import RedisWatch
 from worker.results import Deliverer
 from worker.secret_reader import Role
 from worker.settings import Settings
@@ -59,7 +60,8 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
     app.dialing = Dialing(hopper, settings, deliverer, pbxs, incarnation=incarnation, doubted=reconciler.wake)
     message = dial_message(app)
     broker.guard(app, hopper, message)
-    pacer = Pacer(hopper, queue=settings.queue, message=message, name=name, slots=concurrency)
+    watch = RedisWatch(hopper, settings.pbx, name=name, slots=concurrency)
+    pacer = Pacer(hopper, queue=settings.queue, message=message, watch=watch, slots=concurrency)
     sweeper = Sweeper(hopper, deliverer)
     app.steps["worker"].add(_step(app, hopper, [pacer, sweeper, reconciler], deliverer, settings))
     return work(app, name=name, concurrency=concurrency)

@@ -1,4 +1,4 @@
-"""A Redis that freezes, fills, turns replica, refuses the login, forgets its scripts: nobody dials meanwhile."""
+"""A Redis that freezes, fills, empties, turns replica, refuses the login, may evict: nobody dials meanwhile."""
 
 import os
 import signal
@@ -175,6 +175,32 @@ def refused(site: Installation) -> str:
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
     return ended.stderr
+
+
+def test_a_redis_that_comes_back_empty(site: Installation, admin: redis.Redis) -> None:
+    with site.workers(processes=2, concurrency=8):
+        eventually(lambda: admin.hlen(f"{site.namespace}:settings") == 2)
+        admin.flushall()
+        jobs = put(site, 20)
+        eventually(lambda: states(site, jobs)[JobState.PLACED] == len(jobs))
+        assert rings(site) == len(jobs)
+        eventually(lambda: told(site).count("redis_came_back_empty") == 2)
+
+
+def test_an_eviction_policy_that_would_lose_jobs(site: Installation, admin: redis.Redis) -> None:
+    def held_until() -> float:
+        return float(admin.hget(f"{site.namespace}:guard", "held_until") or 0)  # type: ignore[arg-type]
+
+    with site.workers(processes=2, concurrency=8) as workers:
+        admin.config_set("maxmemory-policy", "allkeys-lru")
+        eventually(lambda: told(site).count("calls_held") == 2)
+        load, before = Load(site, put(site, 20), workers), held_until()
+        with load.fault():
+            eventually(lambda: held_until() > before)
+        assert rings(site) == 0
+        admin.config_set("maxmemory-policy", "noeviction")
+        load.ends_well()
+        eventually(lambda: "calls_go_on" in told(site))
 
 
 def test_a_worker_does_not_start_with_a_wrong_password(site: Installation) -> None:

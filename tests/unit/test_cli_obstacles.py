@@ -49,6 +49,12 @@ def test_nothing_holds_back_a_job_whose_turn_it_is() -> None:
     assert obstacles(READY) == []
 
 
+def test_calls_that_the_workers_hold_back_show_why_and_what_to_do() -> None:
+    held = only(replace(READY, held_why="Redis may throw jobs away (maxmemory-policy is x); set it to noeviction"))
+    assert (held.kind, held.needs_person, held.advice) == ("held", True, "set it to noeviction")
+    assert held.sentence == "no call begins: Redis may throw jobs away (maxmemory-policy is x)"
+
+
 @pytest.mark.parametrize("state", [state for state in JobState if state.is_final])
 def test_a_job_that_ended_is_held_by_nothing(state: JobState) -> None:
     assert obstacles(replace(READY, state=str(state), all_paused=True, workers=0)) == []

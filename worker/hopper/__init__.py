@@ -32,11 +32,13 @@ from worker.hopper.hopper import PUT_BATCH, Hopper
 from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
 from worker.hopper.orders import Answer, Once, Order
 from worker.hopper.overview import Overview, PbxGlance
+from worker.hopper.pbxs import LIMITS
 from worker.hopper.server import ServerView, server_view
 from worker.hopper.unknowns import Unknowns
 
 __all__ = [
     "KILL_SWITCH",
+    "LIMITS",
     "PUT_BATCH",
     "Admission",
     "Answer",

@@ -195,16 +195,19 @@ class Barred:
 @dataclass(frozen=True, slots=True)
 class Beat:
     """
-    What a heartbeat brings back: the slots of all workers, and Redis's clock.
+    What a heartbeat brings back: the slots of all workers, Redis's clock, and what other workers know.
 
-    `now` is unix seconds on it; `compared` counts how often workers found out about a step of it. `in_doubt`: it
-    shows a time before the last heartbeat, or long after it.
+    `now` is unix seconds on that clock; `compared` counts how often workers compared it. `in_doubt`: it shows a
+    time before the last heartbeat, or long after it. `origin` changes when the data are no longer those of before.
+    `differs_from` names a living worker with other settings of PBXs; empty if there is none.
     """
 
     slots: int
     now: float
     compared: int
     in_doubt: bool
+    origin: str = ""
+    differs_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,10 +260,23 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         """
         self._scripts.run("set_aside", what, job_id, reason)
 
-    def heartbeat(self, worker: str, *, slots: int, ttl_s: float) -> Beat:
-        """Report that *worker* lives with so many slots (0: it leaves)."""
-        total, now, compared, in_doubt = self._scripts.run("heartbeat", worker, slots, ttl_s)
-        return Beat(int(total), float(now), int(compared), in_doubt == "1")
+    def heartbeat(
+        self, worker: str, *, slots: int, ttl_s: float, held_why: str = "", settings_mark: str = ""
+    ) -> Beat:
+        """
+        Report that a worker lives.
+
+        Args:
+            worker: Its name.
+            slots: How many it has; 0: it leaves.
+            ttl_s: How long it counts as alive without another heartbeat.
+            held_why: Why no call may begin on this server; empty lets calls go on.
+            settings_mark: Two workers with other settings of PBXs have other marks.
+        """
+        total, now, compared, in_doubt, origin, other = self._scripts.run(
+            "heartbeat", worker, slots, ttl_s, held_why, settings_mark
+        )
+        return Beat(int(total), float(now), int(compared), in_doubt == "1", origin, other)
 
     def set_clock(self, compared: int, step_s: float | None) -> tuple[int, float]:
         """

@@ -11,6 +11,9 @@ from worker.settings import (
     TimeLimits,
 )
 
+# The settings of a PBX that count for all workers.
+LIMITS = ("calls_per_second", "burst", "max_open_calls", "open_call_s", "extension_rest_s")
+
 
 class Pbxs(Looking):
     """Part of `worker.hopper.Hopper`, which has what this needs."""
@@ -20,14 +23,24 @@ class Pbxs(Looking):
     _looks: LookSettings
     _retry: RetrySettings
 
+    def registered(self, name: str) -> dict[str, str]:
+        """Return the limits of a PBX that are in force and the mark of its `credentials`; empty if not known."""
+        fields = ("credentials", *LIMITS)
+        limits = self._client.hmget(self.keys.pbx(name), *LIMITS)
+        row = [self.credentials_mark(name), *limits]
+        return {field: value for field, value in zip(fields, row, strict=True) if value is not None}
+
+    def known(self) -> set[str]:
+        """Return the names of all PBXs that workers have registered."""
+        return set(self._client.smembers(f"{self.keys.namespace}:known"))
+
     def register(self, name: str, pbx: PbxSettings) -> None:
         """
         Make a PBX's limits known; changed credentials lift the block the old ones earned.
 
         What former limits have left behind (permits, leases, rests) is cut to what these ones allow.
         """
-        limits = ("calls_per_second", "burst", "max_open_calls", "open_call_s", "extension_rest_s")
-        fields = [part for limit in limits for part in (limit, str(getattr(pbx, limit)))]
+        fields = [part for limit in LIMITS for part in (limit, str(getattr(pbx, limit)))]
         fields += ["look_permits", str(self._looks.permits)]
         busy_s = self._retry.busy_cap_s + self._retry.base_s
         bars = (self._breaker.cap_s, self._breaker.dial_cap_s, LONGEST_ASKED_REST_S, self._retry.login_block_s)

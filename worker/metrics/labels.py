@@ -24,7 +24,7 @@ OWN_WORDS = frozenset(
     }
 )
 # Why `claim.lua` and `dialing` send a job back to its lane without an attempt.
-PARK_REASONS = frozenset({"later version", "pbx not known", "paused", "breaker", "pacing", "log-in"})
+PARK_REASONS = frozenset({"later version", "pbx not known", "paused", "breaker", "pacing", "log-in", "held"})
 _HTTP_STATUS = re.compile(r"http_[1-5][0-9]{2}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _NAME = re.compile(PBX_NAME)

@@ -35,6 +35,7 @@ KEPT = {
     r":paused": "a pause holds until a person lifts it, across restarts",
     r":wake": "at most one item",
     r":guard": "one hash: what the workers know of Redis's clock",
+    r":settings": "one entry per worker; heartbeats remove those of the dead",
     r":workers": "one entry per worker; heartbeats remove the dead",
     r":arrivals": "one entry per record; goes with its entry in ended",
     r":apikey:[^:]+": "an API key is good until it is revoked, and listed for ever",

@@ -10,7 +10,7 @@ local lookahead_s, release_ttl_s, dead_after_s = tonumber(ARGV[3]), tonumber(ARG
 local retain_s, template = ARGV[6], ARGV[7]
 local PROMOTE, VISITS = 50, 400
 
-if is_clock_in_doubt() then return { 0, '0.5' } end
+if held_back() or is_clock_in_doubt() then return { 0, '0.5' } end
 if redis.call('SISMEMBER', key('paused'), '*') == 1 then return { 0, '-1' } end
 
 local function message_for(id)

@@ -32,7 +32,9 @@
 --   NS:quota:ID        string  when the requests of an API key will have been paid for (GCRA)
 --   NS:seq             string  counter: order of arrival within a lane
 --   NS:guard           hash    seen (time of the last heartbeat), compared (how often the clock was), and of its last
---                              step: stepped_at, stepped_s
+--                              step: stepped_at, stepped_s; origin (when these data began); held_until, held_why (no call
+--                              begins)
+--   NS:settings        hash    NAME -> mark of a worker's settings of PBXs
 --   NS:workers         hash    NAME -> "slots|alive until"
 --   NS:aside           list    newest first: notes of what could not be used, as JSON (see set_aside.lua)
 --   NS:aside_count     string  how many notes there were, those no longer kept included
