@@ -63,7 +63,8 @@ class BreakerSettings(Part):
 
     The breaker opens after so many `failures` in a row, for `base_s`, then lets one probe through; each probe that
     fails doubles the time, up to `cap_s`, which bounds how long after its return a PBX gets its first call. For a
-    PBX that answers questions and loses dials the bound is `dial_cap_s`: each further try may ring a phone unseen.
+    PBX that answers questions and loses dials the time grows fourfold, up to `dial_cap_s`: each further try may
+    ring a phone unseen.
     """
 
     failures: Annotated[int, Field(ge=1, le=100)] = 3

@@ -2,8 +2,8 @@
 -- ARGV: PBX, failures in a row that open the breaker, base_s, cap_s, seconds that the PBX asked for (0: it did not ask),
 -- reason, who tried (a job's id), kind (down | dial: it was a dial that got no answer).
 -- Returns {'counted', failures} | {'opened', seconds} | {'open', seconds}. The breaker opens for base_s, and for twice
--- as long, cap_s at most, after each probe that fails in the same way. Calls that fail together count once it is open as
--- one; the longest rest that the PBX asked for holds.
+-- as long (four times after a dial), cap_s at most, after each probe that fails in the same way. Calls that fail together
+-- count once it is open as one; the longest rest that the PBX asked for holds.
 local pbx, home = ARGV[1], key('pbx', ARGV[1])
 local base_s, cap_s, asked_s, reason = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local state = redis.call('HMGET', home, 'barred_until', 'probe', 'probe_until', 'barred_by')
@@ -27,7 +27,9 @@ end
 redis.call('HDEL', home, 'probe', 'probe_until')
 local failures = redis.call('HINCRBY', home, 'failures', 1)
 if not state[1] and failures < tonumber(ARGV[2]) and asked_s == 0 then return { 'counted', failures } end
-local trips = redis.call('HINCRBY', home, ARGV[8] == 'dial' and 'lost_dials' or 'trips', 1)
-local seconds = math.max(asked_s, math.min(cap_s, base_s * 2 ^ math.min(trips - 1, 30)))
+local is_dial = ARGV[8] == 'dial'
+local trips = redis.call('HINCRBY', home, is_dial and 'lost_dials' or 'trips', 1)
+local growth = is_dial and 4 or 2
+local seconds = math.max(asked_s, math.min(cap_s, base_s * growth ^ math.min(trips - 1, 30)))
 bar(seconds, asked_s > 0 and 'asked' or ARGV[8])
 return { 'opened', stamp(seconds) }
