@@ -37,7 +37,7 @@ class PbxRoutes:
             (f"{one}:pause", self.pause, "Stop dialing on a PBX", refused),
             (f"{one}:resume", self.resume, "Go on dialing on a PBX", refused),
             (f"{PATH}:pause", self.pause_all, "Stop dialing everywhere: the kill switch", problems(403)),
-            (f"{PATH}:resume", self.resume_all, "Lift the kill switch and every other pause", problems(403)),
+            (f"{PATH}:resume", self.resume_all, "Lift the kill switch", problems(403)),
         ):
             route(path, endpoint, methods=["POST"], response_model=Paused, responses=wrong, summary=summary)
 
@@ -63,7 +63,7 @@ class PbxRoutes:
         return await self._paused_after("pause", _everything(caller), caller)
 
     async def resume_all(self, caller: Operator) -> Response:
-        """Lift all pauses; for keys that may use all PBXs."""
+        """Lift the kill switch; PBXs that were paused one by one stay so. For keys that may use all PBXs."""
         return await self._paused_after("resume", _everything(caller), caller)
 
     async def _paused_after(self, step: str, pbx: str, caller: Caller) -> Response:

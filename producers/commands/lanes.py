@@ -61,17 +61,19 @@ def pause_command(dialer: Dialer, *, pbx: str | None, everything: bool) -> None:
 @with_dialer
 def resume_command(dialer: Dialer, *, pbx: str | None, everything: bool) -> None:
     """
-    Go on dialing on a PBX, or with --all lift every pause there is.
+    Go on dialing on a PBX, or with --all lift the kill switch.
 
-    Exits with 1 if the PBX stays still because everything is paused.
+    PBXs that were paused one by one stay paused, and --all lists them. Exits with 1 if the PBX stays still because
+    everything is paused.
     """
     name = _named(dialer, pbx, everything=everything)
-    lifted = dialer.hopper.resume(name)
-    if not lifted:
-        click.echo(f"{_title(name)} was not paused.")
-    for one in sorted(lifted):
-        click.echo(f"{_title(one)} is no longer paused.")
-    if name != KILL_SWITCH and KILL_SWITCH in dialer.hopper.paused():
+    was_paused = dialer.hopper.resume(name)
+    click.echo(f"{_title(name)} {'is no longer' if was_paused else 'was not'} paused.")
+    still = dialer.hopper.paused()
+    if name == KILL_SWITCH:
+        for one in sorted(still):
+            click.echo(f"PBX {one} stays paused by itself; `outdial resume {one}` lifts that.")
+    elif KILL_SWITCH in still:
         click.echo(
             f"outdial: {name} stays still, for everything is paused; `outdial resume --all` lifts that.",
             err=True,

@@ -187,7 +187,8 @@ def test_a_pbx_is_paused_and_resumed(served: Intake) -> None:
     }
     assert client.post("/v1/pbxs:pause").json() == {"paused": ["*", "hq"]}
     assert narrow.get("/v1/pbxs").json()["everything_paused"] is True
-    assert client.post("/v1/pbxs:resume").json() == {"paused": []}
+    assert client.post("/v1/pbxs:resume").json() == {"paused": ["hq"]}
+    assert client.post("/v1/pbxs/hq:resume").json() == {"paused": []}
     assert narrow.post("/v1/pbxs:pause").status_code == 403
     assert narrow.post("/v1/pbxs/hq:pause").status_code == 404
     assert client.post("/v1/pbxs/nowhere:pause").status_code == 404

@@ -178,7 +178,7 @@ def test_why_of_jobs_that_have_begun(tell: Run, stage: Stage) -> None:
     assert why(tell, job_id)["summary"].startswith("handed to a worker 1 s ago, it waits for a free slot")
     stage.hopper.pause("hq")
     assert kinds(tell, job_id) == ["pbx_paused", "slot"]
-    stage.hopper.resume()
+    stage.hopper.resume("hq")
     stage.go(job_id, "n1")
     answer = why(tell, job_id)
     assert answer["summary"].startswith("nothing: a worker has been placing the call since 20")

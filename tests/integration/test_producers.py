@@ -174,7 +174,8 @@ def test_status_says_what_the_job_waits_for_and_never_its_number(run: Run, diale
     assert waits_for() == "PBX hq is paused; `outdial resume hq` lifts that"
     hopper.pause()
     assert waits_for() == "everything is paused; `outdial resume --all` lifts that"
-    hopper.resume()
+    for name in ("hq", "*"):
+        hopper.resume(name)
     hopper.login_turn("hq", refused=-1, nonce="n", lease_s=10, spacing_s=0)
     hopper.login_done("hq", "n", block_s=60, reason="log-in refused")
     assert "next try in 60 s: log-in refused; correct username or password" in waits_for()
@@ -269,7 +270,7 @@ def test_resume_of_one_pbx_does_not_lift_the_kill_switch(run: Run, hopper: Hoppe
     assert hopper.paused() == {"*"}
 
 
-def test_resume_all_lifts_everything_and_names_it(run: Run, hopper: Hopper) -> None:
+def test_resume_all_lifts_the_kill_switch_and_lists_what_stays_paused(run: Run, hopper: Hopper) -> None:
     run("pause", "hq")
     run("pause", "--all")
     hopper.pause("gone-from-the-settings")
@@ -277,10 +278,11 @@ def test_resume_all_lifts_everything_and_names_it(run: Run, hopper: Hopper) -> N
     assert result.exit_code == 0
     assert result.stdout == (
         "Everything is no longer paused.\n"
-        "PBX gone-from-the-settings is no longer paused.\n"
-        "PBX hq is no longer paused.\n"
+        "PBX gone-from-the-settings stays paused by itself; `outdial resume gone-from-the-settings` lifts that.\n"
+        "PBX hq stays paused by itself; `outdial resume hq` lifts that.\n"
     )
-    assert hopper.paused() == set()
+    assert hopper.paused() == {"gone-from-the-settings", "hq"}
+    assert run("resume", "--all").stdout.startswith("Everything was not paused.\n")
 
 
 def test_a_pbx_that_left_the_settings_can_be_resumed_but_not_paused(run: Run, hopper: Hopper) -> None:

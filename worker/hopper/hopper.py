@@ -181,9 +181,9 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History):
         """Stop releases and claims of one PBX, or of all; True if it was not paused before."""
         return bool(self._scripts.run("pause", pbx))
 
-    def resume(self, pbx: str = KILL_SWITCH) -> list[str]:
-        """Lift one pause, or all of them; returns the names that were paused."""
-        return list(self._scripts.run("resume", pbx))
+    def resume(self, pbx: str = KILL_SWITCH) -> bool:
+        """Lift the pause of one PBX, or the kill switch; True if it was paused. Other pauses stay."""
+        return bool(self._scripts.run("resume", pbx))
 
     # --- cleaning up and delivering --------------------------------------------------------------------------
 

@@ -245,7 +245,7 @@ def test_everything_can_be_paused_and_resumed(stage: Stage, name: str) -> None:
     with full(stage):
         assert stage.hopper.pause(name)
         assert not stage.hopper.pause(name)
-        assert stage.hopper.resume(name) == [name]
+        assert stage.hopper.resume(name)
 
 
 def test_the_breaker_of_a_pbx_that_is_down_opens(stage: Stage) -> None:

@@ -555,7 +555,8 @@ class Lives(RuleBasedStateMachine):
             self.most_lines[name] = 1000
             self.world[name].is_down = False
             self.world[name].talking.clear()
-        self.hopper.resume()
+        for name in self.hopper.paused():
+            self.hopper.resume(name)
         for job_id, life in self.lives.items():  # those of tomorrow would end tomorrow
             if life.is_spoiled or float(self.hopper.record(job_id).get("not_before", 0)) > self.hopper.now() + 60:
                 self.hopper.cancel(job_id)

