@@ -38,6 +38,7 @@ class Receiver(ThreadingHTTPServer):
         try:
             request.settimeout(10)
             if self._context is not None:
+                request.getpeername()  # fails for a client that is gone, whose socket wrap_socket would leave open
                 request = self._context.wrap_socket(request, server_side=True)
             super().finish_request(request, client_address)
         except OSError:
