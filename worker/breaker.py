@@ -2,8 +2,8 @@
 The breaker of each PBX, as the workers feed it and log it; its state and its rules live in the hopper.
 
 Closed: calls go. Open: after some failures in a row no worker dials that PBX for a while, and its jobs wait in
-their lanes without losing an attempt. Half open: one call goes as a probe, once the PBX has answered a question
-that rings nobody; an answer closes the breaker, a failure opens it for longer. Looks at doubtful jobs go on
+their lanes without losing an attempt. Half open: one call goes as a probe, once the PBX has answered a request
+that rings no phone; an answer closes the breaker, a failure opens it for longer. Looks at doubtful jobs go on
 meanwhile. An answered look ends the rest of a PBX that could not be reached, but not of one that loses dials or
 asked for the rest.
 """

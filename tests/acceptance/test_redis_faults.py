@@ -1,4 +1,4 @@
-"""A Redis that freezes, fills, empties, turns replica, refuses the login, may evict: nobody dials meanwhile."""
+"""Redis freezes, fills, empties, becomes a replica, refuses the log-in or may evict: no call begins meanwhile."""
 
 import os
 import signal
@@ -97,7 +97,7 @@ def admin(site: Installation) -> Iterator[redis.Redis]:
         yield client
 
 
-def told(site: Installation) -> str:
+def worker_log(site: Installation) -> str:
     return site.worker_log.read_text()
 
 
@@ -110,18 +110,18 @@ def test_a_frozen_redis(load: Load, site: Installation) -> None:
 def test_a_full_redis(load: Load, site: Installation, admin: redis.Redis) -> None:
     admin.config_set("maxmemory", 1)
     with load.fault():
-        eventually(lambda: "raise maxmemory" in told(site))
+        eventually(lambda: "raise maxmemory" in worker_log(site))
         admin.client_kill_filter(_type="normal", skipme=True)
         eventually(lambda: told_by(site, "redis_away", "consumer"))  # Celery starts again on a full server
     admin.config_set("maxmemory", 0)
     load.ends_well()
-    assert told(site).count("raise maxmemory") <= 10
+    assert worker_log(site).count("raise maxmemory") <= 10
 
 
 def test_a_redis_turned_replica(load: Load, site: Installation, admin: redis.Redis) -> None:
     admin.replicaof("127.0.0.1", reserve_port())
     with load.fault():
-        eventually(lambda: "wait for the fail-over to end" in told(site))
+        eventually(lambda: "wait for the fail-over to end" in worker_log(site))
         admin.client_kill_filter(_type="normal", skipme=True)
         eventually(lambda: told_by(site, "redis_away", "consumer"))
     admin.replicaof("NO", "ONE")
@@ -133,11 +133,11 @@ def test_a_password_changed_and_changed_back(load: Load, site: Installation, adm
     admin.config_set("requirepass", "another-secret")
     admin.client_kill_filter(_type="normal", skipme=True)
     with load.fault():
-        eventually(lambda: "check user name and password in redis_url" in told(site))
+        eventually(lambda: "check user name and password in redis_url" in worker_log(site))
     admin.config_set("requirepass", right)
     load.ends_well()
     for secret in ("another-secret", right):
-        assert secret not in told(site)
+        assert secret not in worker_log(site)
 
 
 def test_a_worker_that_dies_while_the_password_is_wrong_comes_back(
@@ -180,11 +180,11 @@ def refused(site: Installation) -> str:
 def test_a_redis_that_comes_back_empty(site: Installation, admin: redis.Redis) -> None:
     with site.workers(processes=2, concurrency=8):
         eventually(lambda: admin.hlen(f"{site.namespace}:settings") == 2)
-        admin.flushall()
+        admin.flushall()  # of the server that this test started
         jobs = put(site, 20)
         eventually(lambda: states(site, jobs)[JobState.PLACED] == len(jobs))
         assert rings(site) == len(jobs)
-        eventually(lambda: told(site).count("redis_came_back_empty") == 2)
+        eventually(lambda: worker_log(site).count("redis_came_back_empty") == 2)
 
 
 def test_an_eviction_policy_that_would_lose_jobs(site: Installation, admin: redis.Redis) -> None:
@@ -193,14 +193,14 @@ def test_an_eviction_policy_that_would_lose_jobs(site: Installation, admin: redi
 
     with site.workers(processes=2, concurrency=8) as workers:
         admin.config_set("maxmemory-policy", "allkeys-lru")
-        eventually(lambda: told(site).count("calls_held") == 2)
+        eventually(lambda: worker_log(site).count("calls_held") == 2)
         load, before = Load(site, put(site, 20), workers), held_until()
         with load.fault():
             eventually(lambda: held_until() > before)
         assert rings(site) == 0
         admin.config_set("maxmemory-policy", "noeviction")
         load.ends_well()
-        eventually(lambda: "calls_go_on" in told(site))
+        eventually(lambda: "calls_go_on" in worker_log(site))
 
 
 def test_a_worker_does_not_start_with_a_wrong_password(site: Installation) -> None:

@@ -41,7 +41,7 @@ def watch_of(stage: Stage, name: str = "w", pbxs: dict[str, PbxSettings] | None 
     return RedisWatch(stage.hopper, pbxs or {"hq": pbx_settings()}, name=name, slots=4)
 
 
-def told(lines: Lines, event: str) -> Lines:
+def lines_of(lines: Lines, event: str) -> Lines:
     return [line for line in lines if line["event"] == event]
 
 
@@ -52,7 +52,7 @@ def test_an_empty_redis_gets_the_pbxs_again(stage: Stage, client: "redis.Redis")
             for watch in watches:
                 watch.beat()
         assert lines == []
-        client.flushall()
+        client.flushall()  # of the server that this test started
         job_id = stage.put()
         assert stage.release() == []
         for watch in watches:
@@ -63,7 +63,7 @@ def test_an_empty_redis_gets_the_pbxs_again(stage: Stage, client: "redis.Redis")
         stage.go(job_id, "n")
         for watch in watches:
             watch.beat()
-    assert len(told(lines, "redis_came_back_empty")) == len(watches)
+    assert len(lines_of(lines, "redis_came_back_empty")) == len(watches)
 
 
 def test_no_call_begins_on_a_redis_that_may_throw_jobs_away(stage: Stage, client: "redis.Redis") -> None:
@@ -83,9 +83,9 @@ def test_no_call_begins_on_a_redis_that_may_throw_jobs_away(stage: Stage, client
         for _ in range(3):
             watch.beat()
     assert sorted(stage.release()) == sorted([released, waiting])
-    [held] = told(lines, "calls_held")
+    [held] = lines_of(lines, "calls_held")
     assert "allkeys-lru" in str(held["reason"])
-    assert len(told(lines, "calls_go_on")) == 1
+    assert len(lines_of(lines, "calls_go_on")) == 1
 
 
 def test_one_worker_that_sees_it_holds_the_calls_of_all(stage: Stage, client: "redis.Redis") -> None:
@@ -108,7 +108,7 @@ def test_other_limits_of_another_host_are_named(stage: Stage) -> None:
         watch_of(stage, "there", {"hq": there}).beat()
         for _ in range(3):
             watch.beat()
-    [line] = told(lines, "settings_differ")
+    [line] = lines_of(lines, "settings_differ")
     assert (line["worker"], line["pbx"], line["setting"]) == ("there", "hq", "calls_per_second")
     assert (line["here"], line["in_force"]) == ("10.0", "2.0")
 
@@ -122,7 +122,7 @@ def test_a_replaced_and_a_renamed_pbx_are_named(stage: Stage) -> None:
             stage.hopper.register(name, pbx)
         watch_of(stage, "there", replaced).beat()
         watch.beat()
-    found = [(line["pbx"], line["setting"]) for line in told(lines, "settings_differ")]
+    found = [(line["pbx"], line["setting"]) for line in lines_of(lines, "settings_differ")]
     assert found == [("main", "section"), ("hq", "base_url, username or password")]
     assert "127.0.0.1" not in str(lines)
 

@@ -88,6 +88,11 @@ class Keys:
         return f"{self.namespace}:end:*"
 
     @property
+    def known(self) -> str:
+        """Set: names of all PBXs that workers have registered."""
+        return f"{self.namespace}:known"
+
+    @property
     def paused(self) -> str:
         """Set: paused PBXs, and * for the kill switch."""
         return f"{self.namespace}:paused"

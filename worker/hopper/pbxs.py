@@ -32,7 +32,7 @@ class Pbxs(Looking):
 
     def known(self) -> set[str]:
         """Return the names of all PBXs that workers have registered."""
-        return set(self._client.smembers(f"{self.keys.namespace}:known"))
+        return set(self._client.smembers(self.keys.known))
 
     def register(self, name: str, pbx: PbxSettings) -> None:
         """

@@ -121,7 +121,7 @@ def test_looking_goes_on_where_it_was(stage: Stage, clock: StepClock, seconds: f
     clock.advance(4)
     beat(stage)
     clock.advance(seconds)
-    assert stage.look_turn() is None, "what it would find is too old, or has not happened yet"
+    assert stage.look_turn() is None, "its times would be too old, or still to come"
     stage.hopper.set_clock(beat(stage).compared, seconds)
 
     [job] = stage.look().jobs
