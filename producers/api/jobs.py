@@ -24,7 +24,7 @@ from producers.ids import known_form
 from producers.masking import masked
 from worker.errors import InputRefused, ServiceUnreachable
 from worker.fields import sentences_of
-from worker.hopper import Once, Order, Receipt, Wanted
+from worker.hopper import JobFilter, Once, Order, Receipt
 from worker.jobs import DialJob, DialResult, id_of_key
 from worker.metrics import jobs_accepted
 
@@ -154,11 +154,11 @@ class JobRoutes:
         if filters.pbx is not None and not caller.may_use(filters.pbx):
             raise _foreign(filters.pbx, parameter="pbx")
         everything = (*caller.pbxs, "") if caller.pbxs else ()
-        wanted = Wanted(
+        wanted = JobFilter(
             states=tuple(filters.state),
             pbxs=(filters.pbx,) if filters.pbx is not None else everything,
             origins=(filters.origin,) if filters.origin else (),
-            extid=filters.extid or "",
+            extids=(filters.extid,) if filters.extid else (),
             since=_unix(filters.since),
             before=_unix(filters.before),
         )
@@ -236,10 +236,10 @@ class JobRoutes:
         result = await self._intake.ask(self._intake.dialer.hopper.result, id_of_key(key))
         return [result] if result is not None and caller.may_use(result.pbx) else []
 
-    def _newest(self, wanted: Wanted, below: str, limit: int) -> tuple[list[DialResult], str]:
+    def _newest(self, wanted: JobFilter, below: str, limit: int) -> tuple[list[DialResult], str]:
         found: list[DialResult] = []
         for _ in range(_LONGEST_LOOK):
-            some, below = self._intake.dialer.hopper.newest(wanted, below=below, most=limit - len(found))
+            some, below = self._intake.dialer.hopper.find(wanted, below=below, most=limit - len(found))
             found += some
             if not below or len(found) >= limit:
                 break

@@ -17,7 +17,7 @@ from producers.api.access import Caller, needs
 from producers.api.intake import Intake
 from producers.api.problems import Problem
 from worker.errors import ServiceUnreachable
-from worker.hopper import Wanted
+from worker.hopper import JobFilter
 from worker.jobs import DialResult, JobState
 
 log = structlog.get_logger()
@@ -192,8 +192,8 @@ class LiveRoutes:
 
     async def _last_jobs(self, pbxs: tuple[str, ...]) -> list[DialResult]:
         # Jobs refused before they had a PBX are everybody's, as in `Caller.may_use`.
-        wanted = Wanted(pbxs=(*pbxs, "") if pbxs else ())
-        jobs, _ = await self._intake.ask(self._intake.dialer.hopper.newest, wanted, most=MOST_JOBS)
+        wanted = JobFilter(pbxs=(*pbxs, "") if pbxs else ())
+        jobs, _ = await self._intake.ask(self._intake.dialer.hopper.find, wanted, most=MOST_JOBS)
         return jobs
 
 

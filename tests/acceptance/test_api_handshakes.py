@@ -13,7 +13,7 @@ import requests
 from ops.embedded_redis import EmbeddedRedis
 from ops.installation import GENEROUS_S, eventually
 from tests.acceptance.intake import Intake, intake, problem_of
-from worker.hopper import Wanted
+from worker.hopper import JobFilter
 
 TOKEN, SECRET = "made-up-token-of-the-url", "made-up-signing-secret"
 SOURCES = f"""
@@ -70,7 +70,7 @@ def served(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
 def no_job_is_made(served: Intake) -> Iterator[None]:
     """By none of these."""
     yield
-    assert served.dialer.hopper.newest(Wanted(), most=10)[0] == []
+    assert served.dialer.hopper.find(JobFilter(), most=10)[0] == []
 
 
 def send(served: Intake, method: str, path: str, **options: Any) -> requests.Response:

@@ -9,7 +9,7 @@ import pytest
 
 from ops.embedded_redis import EmbeddedRedis
 from tests.acceptance.intake import JOB, Intake, intake, problem_of
-from worker.hopper import Wanted
+from worker.hopper import JobFilter
 
 TOKEN = "made-up-token-of-the-url"
 SOURCES = f"""
@@ -71,7 +71,7 @@ def send(served: Intake, method: str, target: str, *headers: str, body: bytes = 
 
 def made(served: Intake) -> int:
     """Return how many jobs there are, refused ones too."""
-    return len(served.dialer.hopper.newest(Wanted(), most=200)[0])
+    return len(served.dialer.hopper.find(JobFilter(), most=200)[0])
 
 
 @pytest.mark.parametrize("source", ["post", "open", "link", "rest"])
@@ -151,11 +151,11 @@ def test_a_method_in_small_letters_or_of_nobody_is_no_request(served: Intake) ->
 def test_a_look_at_the_interface_changes_nothing(served: Intake) -> None:
     client = served.client()
     href = client.hand_in().headers["Location"]
-    before = served.dialer.hopper.newest(Wanted(), most=200)[0]
+    before = served.dialer.hopper.find(JobFilter(), most=200)[0]
     for method in ("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "PATCH", "DELETE"):
         for path in (JOBS, f"{JOBS}:batch", f"{href}:cancel", f"{href}:resolve", "/v1/pbxs:pause"):
             answer = client.send(method, path, json=JOB if method in ("PUT", "PATCH") else None)
             is_list = path == JOBS and method in ("GET", "HEAD")
             assert answer.status_code == (200 if is_list else 405), (method, path)
-    assert served.dialer.hopper.newest(Wanted(), most=200)[0] == before
+    assert served.dialer.hopper.find(JobFilter(), most=200)[0] == before
     assert client.get("/v1/pbxs").json()["everything_paused"] is False

@@ -15,7 +15,7 @@ from ops.installation import GENEROUS_S
 from ops.ports import reserve_port
 from tests.acceptance.browsing import running_browser
 from tests.acceptance.intake import Intake, intake
-from worker.hopper import Wanted
+from worker.hopper import JobFilter
 
 JOBS = "/v1/dial-jobs"
 LISTED = "https://crm.example.com"
@@ -77,7 +77,7 @@ def browser() -> Iterator[Browser]:
 
 
 def made(served: Intake) -> int:
-    return len(served.dialer.hopper.newest(Wanted(), most=50)[0])
+    return len(served.dialer.hopper.find(JobFilter(), most=50)[0])
 
 
 def send(url: str, method: str, path: str, **headers: str) -> requests.Response:

@@ -22,7 +22,7 @@ from producers import apikeys
 from producers.api.live import MOST_STREAMS
 from producers.api.page import OPEN_PATHS
 from tests.acceptance.browsing import GENEROUS_MS, running_browser
-from worker.hopper import Order, Wanted
+from worker.hopper import JobFilter, Order
 from worker.jobs import DialJob, DialResult, RefusedJob
 
 NUMBER = "+12025550143"
@@ -49,7 +49,7 @@ class Intake:
 
     def jobs(self, extid: str) -> list[DialResult]:
         """Return the jobs of an extension."""
-        return self.site.hopper.newest(Wanted(extid=extid), most=20)[0]
+        return self.site.hopper.find(JobFilter(extid=extid), most=20)[0]
 
 
 @contextmanager

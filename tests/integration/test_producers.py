@@ -20,7 +20,7 @@ from producers.cli import cli
 from tests.conftest import pbx_settings
 from tests.integration.conftest import Run
 from worker.errors import InputRefused, KeyConflict
-from worker.hopper import Go, Hopper, Wanted
+from worker.hopper import Go, Hopper, JobFilter
 from worker.jobs import DialJob, JobState
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -501,7 +501,7 @@ def test_numbers_are_dialed_as_their_pbx_wants_them_whoever_brings_them(config: 
     rows = [{"extid": "1001", "outto": "020 7946 0018"}, DialJob(extid="1001", outto="+442079460018", pbx="hq")]
     assert [dialed(one.id) for one in dialer.enqueue_many(rows) if isinstance(one, Ticket)] == [plain, plain]
     assert run("import", "-", "--format", "csv", stdin=f"extid,outto\n1001,{written}\n").exit_code == 0
-    assert {dialed(one.job_id) for one in dialer.hopper.newest(Wanted(), most=9)[0]} == {plain}
+    assert {dialed(one.job_id) for one in dialer.hopper.find(JobFilter(), most=9)[0]} == {plain}
     assert dialed(dialer.enqueue(extid="1001", outto="41000").id) == "41000", "an extension stays inside"
 
 

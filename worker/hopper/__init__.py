@@ -29,10 +29,12 @@ from worker.hopper.connection import connect
 from worker.hopper.deliveries import Attempt, DeadLetter, Ending, EndpointView, Keeping, Patience
 from worker.hopper.history import EndedJob
 from worker.hopper.hopper import PUT_BATCH, Hopper
-from worker.hopper.looking import KILL_SWITCH, Wanted, timeline_of
+from worker.hopper.job_filter import JobFilter
+from worker.hopper.looking import KILL_SWITCH, timeline_of
 from worker.hopper.orders import Answer, Once, Order
 from worker.hopper.overview import Overview, PbxGlance
 from worker.hopper.pbxs import LIMITS
+from worker.hopper.redials import Redial, Redialed
 from worker.hopper.server import ServerView, server_view
 from worker.hopper.unknowns import Unknowns
 
@@ -59,6 +61,7 @@ __all__ = [
     "Finished",
     "Go",
     "Hopper",
+    "JobFilter",
     "Keeping",
     "LaneView",
     "Login",
@@ -74,12 +77,13 @@ __all__ = [
     "PbxGlance",
     "PbxView",
     "Receipt",
+    "Redial",
+    "Redialed",
     "ServerView",
     "SetAside",
     "Token",
     "Unknowns",
     "Wait",
-    "Wanted",
     "connect",
     "server_view",
     "timeline_of",

@@ -68,9 +68,9 @@ _ELSEWHERE = (ReadOnlyError, MasterDownError)
 
 # The parts of `scripts/shared` that stand in front of every step; each uses those before it.
 SHARED = ("keys", "clock", "records", "timeline", "lanes", "breaker", "leases", "moves", "permits")
-# Steps about deliveries have one part more, which dialing does not pay for.
-DELIVERING = frozenset(
-    {
+# Some steps have a part more, which the others do not pay for.
+FURTHER = {
+    "deliveries": (
         "announce",
         "attempted",
         "disable_endpoint",
@@ -78,8 +78,9 @@ DELIVERING = frozenset(
         "enable_endpoint",
         "replay",
         "take_delivery",
-    }
-)
+    ),
+    "index": ("find", "index_metadata", "put", "sweep"),
+}
 
 
 @cache
@@ -91,13 +92,13 @@ def steps() -> Mapping[str, tuple[str, str]]:
     that replaces the files could lose the outcome of a call under way.
     """
     scripts = files("worker.hopper") / "scripts"
-    shared = "\n".join((scripts / "shared" / f"{part}.lua").read_text() for part in SHARED)
-    for_deliveries = f"{shared}\n{(scripts / 'shared' / 'deliveries.lua').read_text()}"
+    parts = {part: (scripts / "shared" / f"{part}.lua").read_text() for part in (*SHARED, *FURTHER)}
     read = {}
     for file in scripts.iterdir():
         if file.name.endswith(".lua"):
             name = file.name.removesuffix(".lua")
-            text = f"{for_deliveries if name in DELIVERING else shared}\n{file.read_text()}"
+            needed = (*SHARED, *(part for part, users in FURTHER.items() if name in users))
+            text = "\n".join([*(parts[part] for part in needed), file.read_text()])
             read[name] = (text, sha1(text.encode(), usedforsecurity=False).hexdigest())
     return read
 

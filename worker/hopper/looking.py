@@ -6,36 +6,20 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Self
 
 import redis
 
 from worker.hopper.answers import Breaker, LaneView, Moment, PbxView, SetAside
 from worker.hopper.connection import Scripts
+from worker.hopper.job_filter import JobFilter
 from worker.hopper.keys import Keys
-from worker.jobs import DialResult, JobState, Priority
+from worker.jobs import DialResult, Priority
 
 KILL_SWITCH = "*"
 # As in `scripts/shared/timeline.lua`.
 FIRST_LINES, LAST_LINES = 4, 16
 _BREAKER = ("barred_until", "barred_since", "barred_reason")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """
-    Which jobs are to be listed; an empty field is any.
-
-    `since` and `before` are unix seconds by which they were handed in. `origins` are those of `Order`.
-    """
-
-    states: tuple[JobState, ...] = ()
-    pbxs: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-    extid: str = ""
-    since: float | None = None
-    before: float | None = None
 
 
 class Looking:
@@ -111,26 +95,50 @@ class Looking:
         )
         return ids
 
-    def newest(
-        self, wanted: Wanted, *, below: str = "", most: int, most_looked_at: int = 1000
+    def find(
+        self, wanted: JobFilter, *, below: str = "", most: int, most_looked_at: int = 1000
     ) -> tuple[list[DialResult], str]:
         """
-        Return a page of jobs, the one handed in last first.
+        Return a page of the jobs that match a filter, the one enqueued last first.
 
         Args:
-            wanted: Which ones.
+            wanted: The filter.
             below: Where the page before ended; empty for the first.
             most: Jobs on a page.
-            most_looked_at: Jobs looked at; keeps this quick (about 2 ms) where few are wanted.
+            most_looked_at: Jobs looked at; keeps this quick (about 2 ms) where few match.
 
         Returns:
             The jobs, perhaps fewer than *most*, and where the next page begins: empty behind the last one.
         """
-        lists = (wanted.states, wanted.pbxs, wanted.origins)
-        filters = [f",{','.join(words)}," if words else "" for words in lists] + [wanted.extid]
-        times = ["" if moment is None else f"{moment:.6f}" for moment in (wanted.since, wanted.before)]
-        after, *ids = self._scripts.run("newest", below, most, most_looked_at, *filters, *times)
+        ids, after = self._find(wanted, below, most=most, most_looked_at=most_looked_at)
         return list(self.results(ids)), after
+
+    def find_each(self, wanted: JobFilter, *, page: int = 200) -> Iterator[DialResult]:
+        """Yield all jobs that match a filter, the one enqueued last first; holds no more than a page."""
+        below = ""
+        while True:
+            results, below = self.find(wanted, below=below, most=page)
+            yield from results
+            if not below:
+                return
+
+    def matching(self, wanted: JobFilter, job_ids: Sequence[str]) -> list[str]:
+        """Return those of some jobs that match a filter, in their order."""
+        ids, _ = self._find(wanted, "", most=len(job_ids), most_looked_at=len(job_ids), ids=job_ids)
+        return ids
+
+    def _find(
+        self,
+        wanted: JobFilter,
+        below: str,
+        *,
+        most: int,
+        most_looked_at: int,
+        ids: Sequence[str] | None = None,
+    ) -> tuple[list[str], str]:
+        payload = wanted.payload(below=below, wanted=most, most=most_looked_at, ids=ids)
+        after, *found = self._scripts.run("find", payload)
+        return found, after
 
     def wait_for_end(self, job_id: str, timeout_s: float) -> DialResult | None:
         """

@@ -13,7 +13,7 @@ from ops.embedded_redis import EmbeddedRedis
 from tests.conftest import pbx_settings
 from tests.integration.hopper.post import DELIVERED, FAILED, Post
 from tests.integration.hopper.stage import API_KEY, Stage, eventually, in_s, job
-from worker.hopper import Ending, Go, Hopper, Login, LookTurn, NotYours, Once, Order, Token, Wanted
+from worker.hopper import Ending, Go, Hopper, JobFilter, Login, LookTurn, NotYours, Once, Order, Redial, Token
 from worker.jobs import Doubt, JobState, RefusedJob
 from worker.settings import ReplicationSettings
 
@@ -278,10 +278,21 @@ def test_requests_are_served_uncounted_and_keys_are_revoked(stage: Stage) -> Non
         assert [bool(one and one.retry_in_s == 0) for one in stage.hopper.admit([(API_KEY.id, "d")] * 3)] == [
             True
         ] * 3
-        assert len(stage.hopper.newest(Wanted(), most=10)[0]) == 1
+        assert len(stage.hopper.find(JobFilter(), most=10)[0]) == 1
         assert stage.hopper.revoke_key(API_KEY.id) == "revoked"
     assert stage.hopper.admit([(API_KEY.id, "d")]) == [None]
     stage.release()
+
+
+def test_a_full_server_brings_no_job_back_and_an_index_is_not_begun(stage: Stage) -> None:
+    job_id, _ = stage.unknown()
+    before = stage.hopper.record(job_id)
+    with full(stage):
+        with pytest.raises(OutOfMemoryError):
+            stage.hopper.redial([Redial(job_id, "hq")], mark="m", even_if_rung=True)
+        with pytest.raises(OutOfMemoryError):
+            stage.hopper.index_metadata(["lead"])
+    assert stage.hopper.record(job_id) == before
 
 
 def test_a_full_installation_can_be_looked_at(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """Random lives of jobs against the real server: whatever happens in whatever order, the promises hold."""
 
+import itertools
 import random
 import time
 import uuid
@@ -19,7 +20,7 @@ from tests.examples import examples
 from tests.integration.hopper.stage import Stage, in_s, job, keys_of, leaks
 from tests.integration.hopper.world import Call, Crash, ModelledPbx, Truth
 from worker.errors import AlreadyExpired, KeyConflict
-from worker.hopper import Ended, Go, Hopper, Login, Token, connect
+from worker.hopper import Ended, Go, Hopper, Login, Redial, Token, connect
 from worker.jobs import DialResult, Doubt, JobState
 from worker.pbx import Directory
 from worker.reconciler import Reconciler
@@ -136,6 +137,7 @@ class Lives(RuleBasedStateMachine):
         self.messages: list[str] = []
         self.attempts: list[Attempt] = []
         self.late: set[str] = set()
+        self.marks = itertools.count()
         self.workers = 1
         self.most_lines = {name: limits["max_open_calls"] for name, limits in PBXS.items()}
 
@@ -459,10 +461,32 @@ class Lives(RuleBasedStateMachine):
         life = self.lives[job_id]
         verdict = "redial" if redial else "placed" if life.rings else "failed"
         word, _ = self.twice(lambda: self.hopper.resolve(job_id, verdict, callid="1.1"), same_answer=False)
-        if word == "resolved":
+        if word == "resolved" and redial:
+            life.may_ring_again = True
+            self.live_again(life)
+        elif word == "resolved":
             life.final = None
-            if redial:
-                life.holder, life.may_ring_again = None, True
+
+    @rule(pick=picks, even_if_rung=st.booleans())
+    def redial(self, pick: int, even_if_rung: bool) -> None:
+        """An operator brings a job back that was not placed."""
+        if (job_id := self.a_job(pick)) is None:
+            return
+        life, mark = self.lives[job_id], f"m{next(self.marks)}"
+        request = [Redial(job_id, life.pbx)]
+        [redialed] = self.twice(
+            lambda: self.hopper.redial(request, mark=mark, even_if_rung=even_if_rung), same_answer=False
+        )
+        if redialed.word == "redialed":
+            assert life.final != "placed"
+            assert life.final != "unknown" or even_if_rung
+            if life.final == "unknown":
+                life.may_ring_again = True
+            self.live_again(life)
+
+    def live_again(self, life: Life) -> None:
+        """Its attempts are counted from now."""
+        life.holder, life.final, life.given_back = None, None, life.grants
 
     @rule(pick=picks, name=st.sampled_from(SPOILED), value=st.sampled_from([None, "?"]))
     def spoil(self, pick: int, name: str, value: str | None) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import pbx_settings
 from tests.integration.hopper.post import DELIVERED, FAILED, Post
 from tests.integration.hopper.stage import API_KEY, MESSAGE, Stage, eventually
-from worker.hopper import Go, Login, Once, Token, Wanted
+from worker.hopper import Go, JobFilter, Login, Once, Redial, Redialed, Token
 from worker.jobs import JobState
 
 
@@ -273,11 +273,34 @@ def test_a_death_right_after_room_leaves_nothing(quick: Stage) -> None:
     assert quick.snapshot() == before
 
 
-def test_a_death_right_after_newest_leaves_nothing(quick: Stage) -> None:
+def test_a_death_right_after_find_leaves_nothing(quick: Stage) -> None:
     quick.put()
     before = quick.snapshot()
-    quick.hopper.newest(Wanted(), most=10)
+    quick.hopper.find(JobFilter(), most=10)
     assert quick.snapshot() == before
+
+
+def test_a_death_right_after_index_metadata_leaves_an_index_that_may_be_asked_for_again(quick: Stage) -> None:
+    earlier = quick.put(metadata={"lead": "1"})
+    assert quick.hopper.index_metadata(["lead"]) == ["lead"]
+    assert quick.hopper.index_metadata(["lead"]) == []
+    later = quick.put(metadata={"lead": "1"})
+
+    found = quick.hopper.find_each(JobFilter(metadata={"lead": "1"}))
+    assert [result.job_id for result in found] == [later, earlier]
+
+
+def test_a_death_right_after_redial_leaves_the_jobs_to_the_pacer(quick: Stage) -> None:
+    job_id, _ = quick.unknown()
+    request = [Redial(job_id, "hq")]
+    [redialed] = quick.hopper.redial(request, mark="m1", even_if_rung=True)
+    before = quick.snapshot()
+
+    assert redialed == Redialed(job_id, "redialed", JobState.WAITING)
+    [again] = quick.hopper.redial(request, mark="m1", even_if_rung=True)
+    assert again == Redialed(job_id, "again", JobState.WAITING)
+    assert quick.snapshot() == before
+    assert quick.release() == [job_id]
 
 
 def test_a_death_right_after_new_key_leaves_a_key_to_revoke(quick: Stage) -> None:

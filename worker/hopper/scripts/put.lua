@@ -11,6 +11,7 @@
 local jobs = cjson.decode(ARGV[1])
 local answer = {}
 local any_new = false
+local indexed = indexed_names()
 local before -- place of the first new job in the order of arrival, less its number in this batch
 
 -- The job that a request brought when it came before, or nil; and whether it said something else then.
@@ -49,6 +50,7 @@ local function store(number, id, fingerprint, fields, options)
     -- The same key had this id before, and its record is gone: it must not count as ended now that it lives again.
     for _, list in ipairs({ 'ended', 'outbox' }) do redis.call('ZREM', key(list), id) end
   end
+  if record.metadata and next(indexed) then index_job(indexed, record.seq, record.metadata) end
   if options.refused then
     local errno, error, retain_s = unpack(options.refused)
     end_job(id, record, 'refused', retain_s, errno, 'errno', errno, 'error', error)

@@ -29,12 +29,5 @@ if verdict == 'failed' then
   end_job(id, record, 'failed', ARGV[5], 'resolved', 'errno', 'resolved', 'error', 'an operator says it did not ring')
   return { 'resolved', 'failed' }
 end
--- The former holder's evidence would now be about a call before the last one. Retries count from today.
-redis.call('ZREM', key('ended'), id)
-redis.call('ZREM', key('outbox'), id)
-redis.call('PERSIST', key('job', id))
-redis.call('HDEL', key('job', id), 'finished_at', 'nonce', 'trying_since', 'tries_in_vain')
-redis.call('HSET', key('job', id), 'not_before', stamp(NOW))
-if record.expires_at then redis.call('ZADD', key('expiry'), record.expires_at, id) end
-back_to_lane(id, record, 0, 0, 'redial')
+bring_back(id, record, 'redial')
 return { 'resolved', 'waiting' }

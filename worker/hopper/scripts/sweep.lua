@@ -57,6 +57,7 @@ local gone = redis.call('ZRANGE', key('ended'), '-inf', NOW - tonumber(retain_s)
 for _, list in ipairs(gone[1] and { 'ended', 'outbox', 'arrivals' } or {}) do
   redis.call('ZREM', key(list), unpack(gone))
 end
+tidy_index()
 local undelivered = {}
 for _, id in ipairs(due(key('outbox'), NOW - tonumber(ARGV[4]))) do
   local record = sound(id, 'pbx', 'extid', 'enqueued_at', 'attempts', 'placed_at', 'finished_at')

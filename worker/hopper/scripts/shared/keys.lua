@@ -22,6 +22,9 @@
 --   NS:token:PBX       hash    the shared login (see login_turn.lua); read and written by those who dial alone
 --   NS:paused          set     PBX names, and * for the kill switch
 --   NS:arrivals        zset    ID -> its `seq`: all jobs there are a record of, for listing
+--   NS:indexed         hash    NAME of metadata -> the arrival from which every job is in its index
+--   NS:index:NAME:N    string  the index of one name, block N (see index.lua); there is nothing where no job brings it
+--   NS:index_tidied    string  number of the block that a sweep looked at last
 --   NS:ended           zset    ID -> time it ended, for listing
 --   NS:outbox          zset    ID -> time it ended: results not yet delivered
 --   NS:wake            list    at most one item: a sleeping pacer should look again

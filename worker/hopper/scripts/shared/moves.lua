@@ -87,6 +87,26 @@ local function back_to_lane(id, record, due, rest_s, reason)
   if due > NOW then enter_later(id, record, due) else enter_lane(id, record) end
 end
 
+-- Any final state but placed -> waiting: as if the job had just been handed in, for its attempts, its retries and its
+-- age count from now. What its former life came to stays in the timeline alone; its former holder's evidence would
+-- now be about a call before the last one. The record must hold what `back_to_lane` needs.
+local FORMER_LIFE = { 'finished_at', 'nonce', 'attempts', 'trying_since', 'tries_in_vain', 'errno', 'error', 'callid',
+  'outboundid', 'claimed_at', 'placed_at' }
+local function bring_back(id, record, reason)
+  redis.call('ZREM', key('ended'), id)
+  redis.call('ZREM', key('outbox'), id)
+  redis.call('PERSIST', key('job', id))
+  redis.call('HDEL', key('job', id), unpack(FORMER_LIFE))
+  local due = tonumber(record.not_before or 0)
+  if due <= NOW then
+    due = 0
+    record.not_before = stamp(NOW)
+    redis.call('HSET', key('job', id), 'not_before', record.not_before)
+  end
+  if record.expires_at then redis.call('ZADD', key('expiry'), record.expires_at, id) end
+  back_to_lane(id, record, due, 0, reason)
+end
+
 -- claimed -> claimed, but nobody may be sure any more whether the phone rang: the PBX is looked at.
 -- Line and extension stay held for as long as the looking may take, and a call after it.
 local function doubt(id, record, kind, errno, error, at_most_s, every_s)
