@@ -13,6 +13,7 @@ from worker.hopper import LaneView, PbxGlance
 from worker.jobs import DialResult, Priority
 
 _RESULT_WIDTHS = {"finished_at": 24, "job_id": 36, "state": 9, "pbx": 10, "extid": 10, "attempts": 8, "callid": 20}
+_JOB_WIDTHS = {"enqueued_at": 24, "job_id": 36, "state": 9, "pbx": 10, "extid": 10, "attempts": 8}
 # Of the table of PBXs; `urgent` ones are among those waiting.
 _LANE_COLUMNS = {
     "pbx": 16,
@@ -42,6 +43,15 @@ def result_table(results: Iterable[DialResult]) -> Iterator[str]:
         cells = ["" if plain[name] is None else str(plain[name]) for name in _RESULT_WIDTHS]
         reason = ": ".join(part for part in (result.errno, result.error) if part)
         yield _line([*cells, reason], _RESULT_WIDTHS.values())
+
+
+def job_table(jobs: Iterable[DialResult]) -> Iterator[str]:
+    """Yield the lines of a table: jobs that wait, run or have ended, and what is known of each last."""
+    yield _line((*_JOB_WIDTHS, "result"), _JOB_WIDTHS.values())
+    for job in jobs:
+        plain = job.plain()
+        known = job.callid or ": ".join(part for part in (job.errno, job.error) if part)
+        yield _line([*(str(plain[name]) for name in _JOB_WIDTHS), known], _JOB_WIDTHS.values())
 
 
 def result_csv(results: Iterable[DialResult]) -> Iterator[str]:

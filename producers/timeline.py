@@ -68,6 +68,26 @@ def resolution_words(resolution: Mapping[str, Any]) -> str:
     return f"{words}: {resolution['reason']}" if resolution["reason"] else words
 
 
+def redial_of(record: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the last redial, JSON-ready: times (how often so far), by, at, reason; None if there was none."""
+    if not record.get("redialed_at"):
+        return None
+    return {
+        "times": next((int(count) for count in _number(record.get("redials"))), 1),
+        "by": record.get("redialed_by") or None,
+        "at": next((iso(at) for at in _number(record.get("redialed_at"))), None),
+        "reason": masked(record.get("redialed_why", "")) or None,
+    }
+
+
+def redial_words(redial: Mapping[str, Any]) -> str:
+    """Return the same for a person."""
+    times = f", {redial['times']} times so far" if redial["times"] > 1 else ""
+    at = f" at {redial['at']}" if redial["at"] else ""
+    words = f"by {redial['by'] or 'an unnamed person'}{at}{times}"
+    return f"{words}: {redial['reason']}" if redial["reason"] else words
+
+
 def _number(text: str | None) -> Iterator[float]:
     """Yield the number that *text* is, if it is one."""
     try:

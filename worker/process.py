@@ -51,6 +51,7 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
     until_redis_is_there(lambda: refuse_what_loses_jobs(hopper))
     for pbx, limits in settings.pbx.items():
         until_redis_is_there(partial(hopper.register, pbx, limits))
+    until_redis_is_there(partial(hopper.index_metadata, settings.index_metadata))
     if buries:
         until_redis_is_there(lambda: _bury(hopper, buries))
     app = build_app(settings)

@@ -13,7 +13,15 @@ from producers.facts import Facts, facts_of, readable_result
 from producers.ids import known_form, no_such_job
 from producers.masking import masked
 from producers.showing import fields_of
-from producers.timeline import left_out, plain_timeline, resolution_of, resolution_words, timeline_lines
+from producers.timeline import (
+    left_out,
+    plain_timeline,
+    redial_of,
+    redial_words,
+    resolution_of,
+    resolution_words,
+    timeline_lines,
+)
 from producers.times import iso, iso_or_none
 from producers.waits import Explanation
 
@@ -24,6 +32,7 @@ Fields of the JSON besides those of a result:
                      whether the phone rang
   resolution         null, or verdict, by, at and reason of the person
                      who said what became of an unknown job
+  redial             null, or times, by, at and reason of the last redial
   timeline           list of at, state, by, reason; oldest first
   timeline_left_out  of a long life, how many moments behind the
                      fifth are no longer kept
@@ -106,6 +115,7 @@ def _status(dialer: Dialer, explained: Explanation, record: Mapping[str, str]) -
     plain["waits_for"] = explained.waits_for
     plain["doubt"] = _doubt(facts, dialer.settings.look.at_most_s) if facts.is_doubted else None
     plain["resolution"] = resolution_of(record)
+    plain["redial"] = redial_of(record)
     plain["timeline"] = plain_timeline(record)
     plain["timeline_left_out"] = left_out(record)
     return plain
@@ -120,12 +130,14 @@ def _doubt(facts: Facts, at_most_s: float) -> dict[str, Any]:
 
 
 def _lines(plain: dict[str, Any], record: Mapping[str, str]) -> Iterator[str]:
-    apart = ("doubt", "resolution", "timeline", "timeline_left_out")
+    apart = ("doubt", "resolution", "redial", "timeline", "timeline_left_out")
     shown = {name: value for name, value in plain.items() if name not in apart}
     if plain["doubt"]:
         shown["state"] = f"{plain['state']}, in doubt: it is being looked after"
     if plain["resolution"]:
         shown["resolved"] = resolution_words(plain["resolution"])
+    if plain["redial"]:
+        shown["redialed"] = redial_words(plain["redial"])
     yield from fields_of(shown)
     if plain["timeline"]:
         yield "timeline"

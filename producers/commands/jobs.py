@@ -1,6 +1,7 @@
-"""Subcommands that hand in jobs, list their ends and withdraw them: enqueue, results, cancel."""
+"""Subcommands that enqueue one job and list results: enqueue, results."""
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -8,13 +9,13 @@ from typing import Any
 import click
 
 from producers.commands.door import traced, with_dialer
-from producers.commands.values import ENTRY, SECONDS, SINCE, Since
+from producers.commands.times import FROM, UNTIL, GivenTime, timezone_option
+from producers.commands.values import ENTRY, EXTID, SECONDS
 from producers.enqueue import Dialer, Ticket
-from producers.ids import known_form, no_such_job
 from producers.showing import result_csv, result_ndjson, result_table
 from worker import tracing
 from worker.errors import InputRefused
-from worker.jobs import DialResult, JobState
+from worker.jobs import DialResult, JobState, id_of_key
 
 _TABLES = {"table": result_table, "csv": result_csv, "ndjson": result_ndjson}
 _FINAL_STATES = [str(state) for state in JobState if state.is_final]
@@ -88,48 +89,34 @@ def _show_end(ticket: Ticket, wait_s: float, *, as_json: bool) -> None:
 
 
 @click.command("results")
-@click.option(
-    "--since", type=SINCE, default="24h", show_default=True, help="ISO time, or so long ago: 10m, 2h, 1d."
-)
-@click.option("--state", type=click.Choice(_FINAL_STATES), help="Those that ended so only.")
+@click.option("--since", type=FROM, default="24h", show_default=True, help="Ended at or after: a date, 2h, …")
+@click.option("--until", type=UNTIL, help="Ended before; a day means up to its end.")
+@timezone_option
+@click.option("--state", type=click.Choice(_FINAL_STATES), help="Only jobs that ended in this state.")
+@click.option("--pbx", metavar="NAME", help="Only jobs of this PBX.")
+@click.option("--extid", "--extension", "extid", type=EXTID, help="Only jobs of this extension.")
+@click.option("--key", metavar="KEY", help="Only the job of this key.")
 @click.option("--format", "form", type=click.Choice(list(_TABLES)), default="table", show_default=True)
 @with_dialer
-def results_command(dialer: Dialer, *, since: Since, state: str | None, form: str) -> None:
-    """List what came of the jobs that ended, oldest first."""
-    for line in _TABLES[form](_ended(dialer, since, state)):
+def results_command(
+    dialer: Dialer, *, since: GivenTime, until: GivenTime | None, key: str | None, form: str, **fields: str | None
+) -> None:
+    """
+    List the results of jobs that ended, oldest first.
+
+    A time is a date (2026-11-30), yesterday, today, a time of today (09:30), an ISO time, or a duration ago (10m,
+    2h, 1d).
+    """
+    now = dialer.hopper.now()
+    begin, end = since(now), math.inf if until is None else until(now)
+    wanted = {name: value for name, value in fields.items() if value is not None}
+    results = dialer.hopper.ended_since(begin, end) if key is None else _of_key(dialer, key, begin, end)
+    chosen = (one for one in results if all(getattr(one, name) == value for name, value in wanted.items()))
+    for line in _TABLES[form](chosen):
         click.echo(line)
 
 
-def _ended(dialer: Dialer, since: Since, state: str | None) -> Iterator[DialResult]:
-    for result in dialer.hopper.ended_since(since(dialer.hopper.now())):
-        if state is None or result.state == state:
+def _of_key(dialer: Dialer, key: str, begin: float, end: float) -> Iterator[DialResult]:
+    for result in dialer.hopper.results([id_of_key(key)]):
+        if result.finished_at is not None and begin <= result.finished_at.timestamp() < end:
             yield result
-
-
-@click.command("cancel")
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-@with_dialer
-def cancel_command(dialer: Dialer, *, job_ids: tuple[str, ...]) -> None:
-    """
-    Withdraw jobs for which no call was begun.
-
-    Exits with 1 if a job was too far for that, and with 2 if there is no such job.
-    """
-    worst = 0
-    for job_id in job_ids:
-        code, line = _cancelled(dialer, job_id)
-        worst = max(worst, code)
-        click.echo(line, err=code == 2)
-    sys.exit(worst)
-
-
-def _cancelled(dialer: Dialer, job_id: str) -> tuple[int, str]:
-    known = known_form(job_id)
-    word, state = dialer.hopper.cancel(known) if known else ("gone", "")
-    if word == "gone":
-        return 2, f"outdial: {no_such_job(job_id)}"
-    if word == "damaged":
-        return 1, f"{known} is damaged: it was set aside, and nothing dials it any more"
-    if word == "too_late":
-        return 1, f"{known} too late: it is {state}"
-    return 0, f"{known} cancelled"

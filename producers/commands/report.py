@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from producers.commands.door import with_dialer
-from producers.commands.values import SINCE, Since
+from producers.commands.times import FROM, UNTIL, GivenTime
 from producers.enqueue import Dialer
 from producers.report.gathering import gather
 from producers.report.spans import Span
@@ -24,9 +24,13 @@ _NO_MATPLOTLIB = (
 
 @click.command("report")
 @click.option(
-    "--since", type=SINCE, default="24h", show_default=True, help="ISO time, or so long ago: 10m, 2h, 1d."
+    "--since",
+    type=FROM,
+    default="24h",
+    show_default=True,
+    help="A date, yesterday, an ISO time, or 10m, 2h, 1d.",
 )
-@click.option("--until", type=SINCE, help="The same; else now.")
+@click.option("--until", type=UNTIL, help="The same, a day up to its end; by default now.")
 @click.option(
     "--html",
     "page_file",
@@ -39,8 +43,8 @@ _NO_MATPLOTLIB = (
 def report_command(
     dialer: Dialer,
     *,
-    since: Since,
-    until: Since | None,
+    since: GivenTime,
+    until: GivenTime | None,
     page_file: Path | None,
     as_json: bool,
     no_extensions: bool,
@@ -71,7 +75,7 @@ def report_command(
         click.echo(json.dumps(report.plain()))
 
 
-def _span(dialer: Dialer, since: Since, until: Since | None) -> Span:
+def _span(dialer: Dialer, since: GivenTime, until: GivenTime | None) -> Span:
     now = dialer.hopper.now()
     begin, end = since(now), now if until is None else min(now, until(now))
     kept_from = now - dialer.settings.retain_s

@@ -2,20 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable
-from datetime import datetime
 
 import click
 
 from producers.actor import LONGEST_NAME
 from producers.masking import masked
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_RELATIVE = re.compile(r"([0-9]{1,9})([smhdw])")
-
 _LONGEST_CALLID = 64
-
-Since = Callable[[float], float]
+_EXTID = re.compile(r"[0-9]{1,10}")
 
 
 class SecondsValue(click.ParamType[float]):
@@ -32,30 +26,6 @@ class SecondsValue(click.ParamType[float]):
         if not seconds >= 0:
             self.fail(f"{str(value)!r} is invalid; expected a number of seconds, 0 or more", param, ctx)
         return seconds
-
-
-class SinceValue(click.ParamType[Since]):
-    """A time in the past: ISO 8601 with its offset, or so long ago (10m, 2h, 1d)."""
-
-    name = "TIME"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Since:
-        """Return a function from the present time to the time meant, both in unix seconds."""
-        if callable(value):
-            return value  # click converts a default twice
-        text = str(value)
-        if ago := _RELATIVE.fullmatch(text):
-            seconds = int(ago[1]) * _UNITS_S[ago[2]]
-            return lambda now: max(0.0, now - seconds)
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            right = "a time with its offset, such as 2026-11-23T09:00:00Z, or a duration such as 10m, 2h or 1d"
-            self.fail(f"{text!r} is invalid; expected {right}", param, ctx)
-        unix_s = moment.timestamp()
-        return lambda _now: max(0.0, unix_s)
 
 
 class EntryValue(click.ParamType[tuple[str, str]]):
@@ -104,6 +74,19 @@ class CallidValue(click.ParamType[str]):
         return text
 
 
+class ExtidValue(click.ParamType[str]):
+    """An extension: 1 to 10 digits."""
+
+    name = "EXTID"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the extension."""
+        text = str(value)
+        if not _EXTID.fullmatch(text):
+            self.fail(f"{text!r} is invalid; expected 1 to 10 digits", param, ctx)
+        return text
+
+
 class NameValue(click.ParamType[str]):
     """A person's name: 1 to 64 printable characters."""
 
@@ -118,8 +101,8 @@ class NameValue(click.ParamType[str]):
 
 
 CALLID = CallidValue()
+EXTID = ExtidValue()
 NAME = NameValue()
 SECONDS = SecondsValue()
-SINCE = SinceValue()
 ENTRY = EntryValue()
 HEADER = HeaderValue()

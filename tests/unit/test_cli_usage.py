@@ -3,15 +3,19 @@
 import os
 import subprocess
 import sys
+import time
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
 from producers.cli import cli
-from producers.commands.values import SECONDS, SINCE
+from producers.commands.times import parse_time
+from producers.commands.values import SECONDS
 from producers.list_file import open_list
 
 SETTINGS = """
@@ -28,8 +32,10 @@ COMMANDS = [
     "import",
     "status",
     "why",
+    "jobs",
     "results",
     "cancel",
+    "redial",
     "resolve",
     "pause",
     "resume",
@@ -124,8 +130,28 @@ def test_settings_that_cannot_be_read_are_an_error_of_input() -> None:
         (["enqueue", "1001", "41000", "--not-before", "2026-11-23T09:00:00"], "expected a time with its offset"),
         (["enqueue", "10 01", "41000"], "expected 1 to 10 digits"),
         (["enqueue", "1001", "41000", "--pbx", "nope"], "choose one of hq"),
-        (["results", "--since", "yesterday"], "expected a time with its offset"),
-        (["results", "--since", "2026-11-23T09:00:00"], "expected a time with its offset"),
+        (["results", "--since", "last week"], "'last week' is invalid; expected a date (2026-11-30), yesterday"),
+        (["results", "--until", "20261130"], "is invalid; expected a date"),
+        (["results", "--until", "25:00"], "'25:00' is invalid; expected a date"),
+        (["results", "--since", "2026-02-30"], "'2026-02-30' is invalid; expected a date"),
+        (["jobs", "--timezone", "Mars/Base"], "'Mars/Base' is not a time zone; expected a name such as"),
+        (
+            ["jobs", "--since", "2026-03-29T02:30", "--timezone", "Europe/Berlin"],
+            "2026-03-29 02:30 is skipped in Europe/Berlin, where the clocks change; add the offset",
+        ),
+        (
+            ["jobs", "--timezone", "Europe/Berlin", "--since", "2026-10-25 02:30"],
+            "2026-10-25 02:30 happens twice in Europe/Berlin, where the clocks change; add the offset",
+        ),
+        (["results", "--extension", "x1"], "'x1' is invalid; expected 1 to 10 digits"),
+        (["jobs", "--metadata", "lead"], "expected NAME=VALUE"),
+        (["jobs", "--state", "gone"], "is not one of"),
+        (["cancel", "--state", "placed"], "is not one of"),
+        (["redial"], "Give the ids of jobs, or at least one option that chooses jobs"),
+        (["redial", "nonsense"], "there is no job 'nonsense'"),
+        (["redial", ID, "--pbx", "nope"], "choose one of hq"),
+        (["redial", ID, "--expires-in", "0"], "--expires-in: 0 is invalid; expected seconds above 0"),
+        (["redial", ID, "--reason", "x" * 201], "--reason: 201 characters are too many; expected at most 200"),
         (["results", "--state", "waiting"], "is not one of"),
         (["pause"], "Give the name of a PBX, or --all"),
         (["pause", "hq", "--all"], "Give the name of a PBX, or --all"),
@@ -135,7 +161,7 @@ def test_settings_that_cannot_be_read_are_an_error_of_input() -> None:
         (["import", "/dev/null"], "the file is empty"),
         (["import", "/dev/null", "--rejects", "-"], "--rejects: '-' names no file"),
         (["import", __file__], "line 1: the header lacks the columns extid and outto"),
-        (["cancel"], "Missing argument"),
+        (["cancel"], "Give the ids of jobs, or at least one option that chooses jobs"),
         (["status", "x\udcff"], "there is no job"),
         (["why", "nonsense"], "there is no job 'nonsense'"),
         (["resolve", ID], "by one of --placed CALLID, --redial and --failed"),
@@ -195,6 +221,8 @@ def test_a_number_that_was_typed_wrong_is_not_repeated(config: str, args: list[s
         ["watch"],
         ["report", "--json"],
         ["cancel", ID],
+        ["jobs"],
+        ["redial", ID],
         ["pause", "--all"],
         ["resume", "hq"],
     ],
@@ -366,8 +394,49 @@ def test_the_local_stack_gets_the_settings_file_by_the_environment(
         ("1960-01-01T00:00:00Z", 0),
     ],
 )
-def test_since_is_an_iso_time_or_so_long_ago(text: str, unix_s: float) -> None:
-    assert SINCE.convert(text, None, None)(1_000_000) == unix_s
+def test_a_time_is_an_iso_time_or_a_duration_ago(text: str, unix_s: float) -> None:
+    assert parse_time(text, UTC)(1_000_000) == unix_s
+
+
+NOON = datetime(2026, 11, 30, 12, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("text", "begin", "end"),
+    [
+        ("today", "2026-11-30T00:00", "2026-12-01T00:00"),
+        ("yesterday", "2026-11-29T00:00", "2026-11-30T00:00"),
+        ("2026-11-20", "2026-11-20T00:00", "2026-11-21T00:00"),
+        ("09:30", "2026-11-30T09:30", "2026-11-30T09:30"),
+        ("9:30", "2026-11-30T09:30", "2026-11-30T09:30"),
+        ("2026-11-20T08:15", "2026-11-20T08:15", "2026-11-20T08:15"),
+        ("2026-11-20 08:15:30", "2026-11-20T08:15:30", "2026-11-20T08:15:30"),
+        ("now", "2026-11-30T12:00", "2026-11-30T12:00"),
+        # The day on which the clocks go forward has 23 hours, and the one on which they go back 25.
+        ("2026-03-29", "2026-03-29T00:00", "2026-03-30T00:00"),
+        ("2026-10-25", "2026-10-25T00:00", "2026-10-26T00:00"),
+    ],
+)
+def test_a_day_begins_and_ends_in_the_zone_that_is_named(text: str, begin: str, end: str) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    for is_end, right in ((False, begin), (True, end)):
+        local = datetime.fromisoformat(right).replace(tzinfo=zone)
+        assert parse_time(text, zone, is_end=is_end)(NOON) == local.timestamp()
+
+
+def test_a_day_whose_midnight_is_skipped_begins_with_its_first_moment() -> None:
+    zone = ZoneInfo("America/Santiago")
+    assert parse_time("2026-09-06", zone)(NOON) == datetime(2026, 9, 6, 4, tzinfo=UTC).timestamp()
+
+
+def test_without_a_zone_a_time_is_one_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert parse_time("2026-11-30", None)(NOON) == datetime(2026, 11, 29, 15, tzinfo=UTC).timestamp()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("text", ["nan", "-0.1", "ten", "", "1e"])

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +43,10 @@ class Looking:
         """Return a job's record as stored, empty if there is none, or no hash. Holds the telephone number."""
         return self._records([job_id])[0]
 
+    def records(self, job_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the records of several jobs by id, in one round trip; see `record`."""
+        return dict(zip(job_ids, self._records(job_ids), strict=True))
+
     def result(self, job_id: str) -> DialResult | None:
         """Return what is known of a job, final or not; None if there is no such job."""
         return next(self.results([job_id]), None)
@@ -69,16 +74,17 @@ class Looking:
                 raise answer
         return [{} if isinstance(answer, Exception) else answer for answer in found]
 
-    def ended_since(self, since: float, *, page: int = 500) -> Iterator[DialResult]:
+    def ended_since(self, since: float, until: float = math.inf, *, page: int = 500) -> Iterator[DialResult]:
         """
-        Yield results of jobs that ended at or after *since* (unix seconds), oldest first.
+        Yield results of jobs that ended from *since* until before *until* (unix seconds), oldest first.
 
         Jobs that end meanwhile come too. Jobs whose record has expired are left out.
         """
         after, seen = since, set[str]()
+        end = "+inf" if until == math.inf else f"({until!r}"
         while True:
             found = self._client.zrange(
-                self.keys.ended, after, "+inf", byscore=True, withscores=True, offset=0, num=page + len(seen)
+                self.keys.ended, after, end, byscore=True, withscores=True, offset=0, num=page + len(seen)
             )
             fresh = [(job_id, score) for job_id, score in found if job_id not in seen]
             if not fresh:

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.errors import ConfigurationError
+from worker.fields import LONGEST_NAME
 from worker.jobs import PBX_NAME
 from worker.redis_address import RedisAddress
 from worker.secret_reader import EVERY_ROLE, Role, SecretReader
@@ -32,6 +33,7 @@ from worker.webhooks.endpoints import EndpointSettings, WebhooksSettings
 
 CONFIG_VARIABLE = "OUTDIAL_CONFIG"
 DEFAULT_CONFIG = Path("outdial.toml")
+MetadataName = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
 
 class Settings(BaseSettings):
@@ -55,6 +57,7 @@ class Settings(BaseSettings):
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")] = "outdial"
     default_pbx: str | None = None
     retain_s: Annotated[int, Field(ge=1)] = 7 * 86400
+    index_metadata: Annotated[tuple[MetadataName, ...], Field(max_length=8)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "console", "json"] = "auto"
     pbx: dict[Annotated[str, Field(pattern=PBX_NAME)], PbxSettings] = Field(default_factory=dict)

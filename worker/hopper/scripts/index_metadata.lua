@@ -7,7 +7,7 @@ local known = indexed_names()
 local last = tonumber(redis.call('GET', key('seq')) or 0)
 for name, from in pairs(known) do
   if not wanted[name] then
-    for block = block_of(from), block_of(last) do redis.call('UNLINK', block_key(name, block)) end
+    for block = block_of(from), block_of(last) do redis.call('DEL', block_key(name, block)) end
     redis.call('HDEL', key('indexed'), name)
   end
 end

@@ -55,7 +55,7 @@ local function tidy_index()
   if block > last then block = first end
   local lowest = block * JOBS_PER_BLOCK
   if block < last and redis.call('ZCOUNT', key('arrivals'), lowest, lowest + JOBS_PER_BLOCK - 1) == 0 then
-    for name in pairs(names) do redis.call('UNLINK', block_key(name, block)) end
+    for name in pairs(names) do redis.call('DEL', block_key(name, block)) end
   end
   redis.call('SET', key('index_tidied'), block)
 end
