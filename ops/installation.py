@@ -160,6 +160,7 @@ class Installation:
         tls: str = "ca_file",
         sections: Mapping[str, Mapping[str, object]] | None = None,
         of_pbx: Mapping[str, Mapping[str, object]] | None = None,
+        apis: Mapping[str, str] | None = None,
         **pbx_limits: object,
     ) -> Settings:
         """
@@ -170,6 +171,7 @@ class Installation:
             tls: How the PBXs' certificates are trusted: `ca_file` or `pin`.
             sections: {section: {name: number}}; for `retry` on top of short waits.
             of_pbx: {name of a PBX: {name: number}}, on top of *pbx_limits*.
+            apis: {name of a PBX: name of its API}; version 1.0 for all others.
             pbx_limits: Numbers for every PBX, on top of limits that hold nothing up.
         """
         limits: dict[str, object] = {"calls_per_second": 200, "burst": 20, "max_open_calls": 50}
@@ -186,7 +188,7 @@ class Installation:
             trust = {"ca_file": f'ca_file = "{pbx.ca_file}"', "pin": f'tls_fingerprint = "{pbx.fingerprint}"'}[tls]
             lines += [
                 f"[pbx.{pbx.name}]",
-                'api = "yeastar-s-v1.0"',
+                f'api = "{(apis or {}).get(pbx.name, "yeastar-s-v1.0")}"',
                 f'base_url = "{pbx.base_url}"',
                 'username = "api"',
                 'password_env = "TEST_PBX_PASSWORD"',

@@ -199,7 +199,8 @@ class Reconciler:
                 self._finish(job, row, JobState.PLACED, callid=job.callid)
             case Verdict.ADOPT:
                 assert call is not None, "only a call that was seen is adopted"
-                self._finish(job, row, JobState.PLACED, outboundid=call.outboundid)
+                ids = {"callid": call.callid} if call.callid else {"outboundid": call.outboundid}
+                self._finish(job, row, JobState.PLACED, nothing_runs=False, **ids)
             case Verdict.RETRY | Verdict.REDIAL:
                 self._try_again(job, row)
             case _:

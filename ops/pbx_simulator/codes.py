@@ -12,6 +12,8 @@ UNSUPPORTED_REQUEST: Final = "10003"
 PARAMETER_BLANK: Final = "10004"
 NO_SUCH_EXTENSION: Final = "10006"
 NO_SUCH_CALL: Final = "10007"
+# What v2.0.0 answers for a callid that is not alive.
+NO_SUCH_CALLID: Final = "10005"
 # Spelled as the dial page prints it; the error table says 10024.
 NO_OUTBOUND: Final = "100024"
 NOT_JSON: Final = "20000"

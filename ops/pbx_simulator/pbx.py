@@ -17,7 +17,8 @@ from ops.pbx_simulator import codes
 from ops.pbx_simulator.codes import Refusal
 from ops.pbx_simulator.events import LIST_WORDING, SERIAL_NUMBER, TRUNK, EventPusher, EventWording
 from ops.pbx_simulator.journal import Journal, Ring
-from ops.pbx_simulator.resources import DIAL, UNKNOWN, V2, resource_at
+from ops.pbx_simulator.live_calls import call_of, calls_by_extension, calls_of_type, extension_of
+from ops.pbx_simulator.resources import DIAL, EXTENSIONS, UNKNOWN, V2, resource_at
 from ops.pbx_simulator.sessions import Sessions
 from ops.pbx_simulator.switchboard import Call, CallState, ExtensionChanged, Switchboard
 
@@ -123,11 +124,14 @@ class Pbx:
             "heartbeat": self._heartbeat,
             "logout": self._logout,
             DIAL: self._dial,
-            "extensionlist/query": self._list_extensions,
+            EXTENSIONS: self._list_extensions,
             "outbound/query": self._list_outbound,
+            "extension/query_call": self._query_extensions_calls,
+            "call/query": self._query_calls,
             "deviceinfo/query": self._device_info,
             "extension/hangup": self._hang_up_extension,
             "outbound/hangup": self._hang_up_outbound,
+            "call/hangup": self._hang_up_channel,
         }
 
     def answer(self, request: ApiRequest) -> Answer:
@@ -209,6 +213,22 @@ class Pbx:
             ]
         }
 
+    def _query_extensions_calls(self, request: ApiRequest) -> Answer:
+        extids = list(self.switchboard.statuses())
+        wanted = request.needed("number")
+        chosen = extids if wanted == "all" else [extid.strip() for extid in wanted.split(",")]
+        if not set(chosen) <= set(extids):
+            raise Refusal(codes.NO_SUCH_EXTENSION)
+        return {"calllist": calls_by_extension(self.switchboard.open_calls(), chosen)}
+
+    def _query_calls(self, request: ApiRequest) -> Answer:
+        calls, callid = self.switchboard.open_calls(), request.parameter("callid")
+        if callid is None:
+            return {"calls": calls_of_type(calls, request.needed("type"))}
+        if found := call_of(calls, callid):
+            return {"calls": found}
+        raise Refusal(codes.NO_SUCH_CALLID)
+
     def _device_info(self, request: ApiRequest) -> Answer:
         local = datetime.fromtimestamp(self._clock(), UTC).astimezone(self._zone)
         offset_h = self._zone.utcoffset(None).total_seconds() / 3600
@@ -229,8 +249,22 @@ class Pbx:
         self.switchboard.hang_up_outbound(request.needed("outboundid"))
         return {}
 
+    def _hang_up_channel(self, request: ApiRequest) -> Answer:
+        self.switchboard.hang_up_extension(extension_of(request.needed("channelid")))
+        return {}
 
-_NEEDS_BODY: Final = frozenset({"login", DIAL, "extension/hangup", "outbound/hangup"})
+
+_NEEDS_BODY: Final = frozenset(
+    {
+        "login",
+        DIAL,
+        "extension/hangup",
+        "outbound/hangup",
+        "extension/query_call",
+        "call/query",
+        "call/hangup",
+    }
+)
 
 
 def _decoded(body: bytes) -> Mapping[str, object] | None:

@@ -1,4 +1,11 @@
-"""The API's resources by the one name the rest of the simulator uses, and the paths each version gives them."""
+"""
+The API's resources by the one name the rest of the simulator uses, and the paths each version gives them.
+
+A version has the paths that the vendor's guide for it names, and no other.
+
+Source: the vendor's S-Series API guides for v1.0.x, v1.1.0 and v2.0.0, overview and pages of each interface, read
+November and December 2026. `call/hangup` in v2.0.0 is a [guess]: the guide hangs up by `channelid`.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +13,27 @@ from collections.abc import Mapping
 from typing import Final
 
 DIAL: Final = "dial_outbound"
+EXTENSIONS: Final = "extensionlist/query"
 UNKNOWN: Final = "unknown"
 
-_SAME_IN_ALL_VERSIONS: Final = (
-    "login",
-    "heartbeat",
-    "logout",
-    "extensionlist/query",
-    "outbound/query",
-    "deviceinfo/query",
-    "extension/hangup",
-    "outbound/hangup",
-)
+_IN_ALL_VERSIONS: Final[Mapping[str, str]] = {
+    name: name for name in ("login", "heartbeat", "logout", "deviceinfo/query")
+}
 _V1_PATHS: Final[Mapping[str, str]] = {
-    **{name: name for name in _SAME_IN_ALL_VERSIONS},
+    **_IN_ALL_VERSIONS,
+    "extensionlist/query": EXTENSIONS,
+    "outbound/query": "outbound/query",
+    "extension/hangup": "extension/hangup",
+    "outbound/hangup": "outbound/hangup",
     "extension/dial_outbound": DIAL,
 }
-# v2.0.0 renamed dialing; its guide also lists `extension/list`, which the older name keeps company here.
 _V2_PATHS: Final[Mapping[str, str]] = {
-    **{name: name for name in _SAME_IN_ALL_VERSIONS},
+    **_IN_ALL_VERSIONS,
+    "extension/list": EXTENSIONS,
+    "extension/query_call": "extension/query_call",
+    "call/query": "call/query",
+    "call/hangup": "call/hangup",
     "call/dial": DIAL,
-    "extension/list": "extensionlist/query",
 }
 PATHS_BY_VERSION: Final[Mapping[str, Mapping[str, str]]] = {
     "v1.0.0": _V1_PATHS,
@@ -34,7 +41,7 @@ PATHS_BY_VERSION: Final[Mapping[str, Mapping[str, str]]] = {
     "v2.0.0": _V2_PATHS,
 }
 V2: Final = "v2.0.0"
-RESOURCE_NAMES: Final = frozenset({DIAL, *_SAME_IN_ALL_VERSIONS})
+RESOURCE_NAMES: Final = frozenset({*_V1_PATHS.values(), *_V2_PATHS.values()})
 
 
 def resource_at(version: str, path: str) -> str:
@@ -43,5 +50,5 @@ def resource_at(version: str, path: str) -> str:
 
 
 def resource_named(text: str) -> str | None:
-    """Return the resource that a fault rule means: its name or any of its paths; None if there is none."""
+    """Return the resource that a fault rule means: its name or any of its paths; None for an unknown one."""
     return text if text in RESOURCE_NAMES else {**_V1_PATHS, **_V2_PATHS}.get(text)

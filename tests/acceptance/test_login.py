@@ -76,8 +76,7 @@ def test_a_pinned_certificate_is_trusted_and_another_is_not(site: Installation) 
 
 @pytest.mark.parametrize("api", ["yeastar-s-v1.1", "yeastar-s-v2.0"])
 def test_later_versions_are_spoken_to_in_their_own_words(site: Installation, api: str) -> None:
-    site.write_settings(**PATIENT)
-    site.config.write_text(site.config.read_text().replace("yeastar-s-v1.0", api))
+    site.write_settings(apis={"hq": api}, **PATIENT)
     pbx = site.pbxs["hq"]
     with site.workers():
         pbx.control("faults", {"kind": "errno", "errno": "30001", "times": 1, "extid": "1001"})

@@ -26,12 +26,18 @@ def site(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) 
     # Calls that are up whenever somebody looks, and calls that are over before anybody can.
     talkative = (*extensions, "--ring-s", "0.1", "--talk-s", "600")
     brief = (*extensions, "--ring-s", "0", "--talk-s", "0")
-    with installation(folder, redis_server, "outcomes", hq=hq, talkative=talkative, brief=brief) as site:
+    pbxs = {"hq": hq, "talkative": talkative, "modern": talkative, "brief": brief}
+    with installation(folder, redis_server, "outcomes", **pbxs) as site:
         # These do not answer some requests, which is waited for in vain.
         silent = {"read_timeout_s": 2}
         # So many replies in a row are lost here that the rests would grow long.
         breaker = {"breaker": {"dial_cap_s": 0.5}}
-        site.write_settings(of_pbx={"talkative": silent, "brief": silent}, sections=breaker, **PATIENT)
+        site.write_settings(
+            of_pbx=dict.fromkeys(("talkative", "modern", "brief"), silent),
+            apis={"modern": "yeastar-s-v2.0"},
+            sections=breaker,
+            **PATIENT,
+        )
         # Nothing in the environment may come between worker and PBX.
         proxy = "http://127.0.0.1:9"
         with site.workers(HTTPS_PROXY=proxy, https_proxy=proxy, ALL_PROXY=proxy, REQUESTS_CA_BUNDLE="/dev/null"):
@@ -188,6 +194,19 @@ def test_a_call_whose_reply_was_lost_is_found_running(
     assert result.outboundid == f"{epoch}.{int(sequence) + 1}"
     assert errno in [moment.reason for moment in site.hopper.timeline(result.job_id)]
     assert site.plain_celery().AsyncResult(result.job_id).get(timeout=GENEROUS_S) == result.plain()
+
+
+@pytest.mark.parametrize(("extid", "rule", "errno"), LOST_AFTER_THE_RING[:2])
+def test_a_pbx_of_version_2_shows_the_callid_of_a_call_whose_reply_was_lost(
+    site: Installation, extid: str, rule: dict[str, Any], errno: str
+) -> None:
+    modern = site.pbxs["modern"]
+    modern.fault(**rule, extid=extid, times=None)
+    result = dial(site, extid, pbx="modern")
+
+    [ring] = modern.rings(extid)
+    assert (result.state, result.callid, result.outboundid) == (JobState.PLACED, ring.callid, None)
+    assert errno in [moment.reason for moment in site.hopper.timeline(result.job_id)]
 
 
 @pytest.mark.parametrize(

@@ -408,9 +408,63 @@ def test_v2_dials_by_its_own_path_and_names(pbx: RunningPbx) -> None:
     body = {"caller": "1005", "callee": "41005", "autoanswer": "no", "dialpermission": "1005"}
     answer = pbx.call("call/dial", body, version="v2.0.0")
     assert [(ring.extid, ring.outto, ring.callid) for ring in pbx.rings()] == [("1005", "41005", answer["callid"])]
-    assert pbx.call("call/dial", body) == failed("10003")
-    assert pbx.call("extension/dial_outbound", body, version="v2.0.0") == failed("10003")
     assert pbx.call("deviceinfo/query", version="v1.1.0")["deviceinfo"]["systemtime"].endswith("UTC+0")
+
+
+V2_ONLY = ["call/dial", "call/query", "call/hangup", "extension/list", "extension/query_call"]
+V1_ONLY = [
+    "extension/dial_outbound",
+    "extension/hangup",
+    "extensionlist/query",
+    "outbound/query",
+    "outbound/hangup",
+]
+
+
+@pytest.mark.parametrize(
+    ("versions", "paths", "foreign"),
+    [(("v1.0.0", "v1.1.0"), V1_ONLY, V2_ONLY), (("v2.0.0",), V2_ONLY, V1_ONLY), (("v3.0.0",), [], V1_ONLY)],
+)
+def test_each_version_serves_only_what_its_guide_names(
+    pbx: RunningPbx, versions: tuple[str, ...], paths: list[str], foreign: list[str]
+) -> None:
+    for version in versions:
+        if paths:
+            both = ["deviceinfo/query", "heartbeat"]
+            answers = {path: pbx.call(path, {"x": "y"}, version=version) for path in [*paths, *both]}
+            assert [path for path, answer in answers.items() if answer == failed("10003")] == []
+        for path in foreign:
+            assert pbx.call(path, {"x": "y"}, version=version) == failed("10003"), (version, path)
+
+
+def test_v2_shows_the_calls_of_extensions_with_their_callids(start_pbx: StartPbx) -> None:
+    pbx = start_pbx("--ring-s", "30")
+    pbx.login()
+
+    def v2(path: str, body: Any = None) -> dict[str, Any]:
+        return pbx.call(path, body, version="v2.0.0")
+
+    ringing = v2("call/dial", {"caller": "1002", "callee": "41000"})["callid"]
+    talking = v2("call/dial", {"caller": "1003", "callee": "41001", "autoanswer": "yes"})["callid"]
+    until(lambda: pbx.status_of("1003") == "Busy")
+
+    listed = v2("extension/query_call", {"number": "1002,1003,1004"})["calllist"]
+    found = {
+        row["number"]: [(call["callid"], [*map(list, call["members"])]) for call in row["numbercalls"]]
+        for row in listed
+    }
+    assert found == {"1002": [(ringing, [["ext"]])], "1003": [(talking, [["ext"], ["outbound"]])], "1004": []}
+    leg = next(row for row in listed if row["number"] == "1003")["numbercalls"][0]["members"][1]["outbound"]
+    assert (leg["from"], leg["to"], leg["memberstatus"]) == ("1003", "41001", "ANSWER")
+    assert [call["callid"] for call in v2("call/query", {"type": "outbound"})["calls"]] == [talking]
+    assert [call["callid"] for call in v2("call/query", {"callid": ringing})["calls"]] == [ringing]
+    assert v2("call/query", {"callid": "1.2"}) == failed("10005")
+    assert v2("extension/query_call", {"number": "9999"}) == failed("10006")
+    assert {row["number"] for row in v2("extension/query_call", {"number": "all"})["calllist"]} >= {"1002", "1003"}
+
+    ext = next(row for row in listed if row["number"] == "1002")["numbercalls"][0]["members"][0]["ext"]
+    assert v2("call/hangup", {"channelid": ext["channelid"]})["status"] == "Success"
+    assert v2("call/query", {"callid": ringing}) == failed("10005")
 
 
 # --- faults --------------------------------------------------------------------------------------------------

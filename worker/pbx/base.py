@@ -19,14 +19,16 @@ class OutboundCall:
     """
     One outbound leg, which exists from the moment its extension has answered.
 
-    `began_at` is in unix seconds of the PBX's clock, None where its id does not tell. `outto` is what the route
-    made of the number.
+    `began_at` is in unix seconds of the PBX's clock, None if its id carries no time. `outto` is what the route
+    made of the number. `callid` is the id that the dial's reply carries, and empty where the PBX shows only
+    `outboundid`, the id of the outbound leg.
     """
 
     outboundid: str
     extid: str
     outto: str = field(repr=False)
     began_at: float | None
+    callid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

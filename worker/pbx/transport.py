@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -248,7 +249,7 @@ class Transport:
     def post(
         self,
         path: str,
-        body: dict[str, str] | None = None,
+        body: Mapping[str, str] | None = None,
         *,
         token: str = "",
         begin: Begin = AT_ONCE,
@@ -273,7 +274,7 @@ class Transport:
         with tracing.span(f"POST {path}", self._place | {"url.path": f"/api/{path}"}, kind="client"):
             return self._watched(path, body, token, begin)
 
-    def _watched(self, path: str, body: dict[str, str] | None, token: str, begin: Begin) -> dict[str, Any]:
+    def _watched(self, path: str, body: Mapping[str, str] | None, token: str, begin: Begin) -> dict[str, Any]:
         now = time.monotonic()
         may_reuse = now >= self._reuses_from
         exchange = _Exchange(now + sum(self._timeout), begin, may_reuse=may_reuse)
@@ -294,8 +295,8 @@ class Transport:
         self._reuses_from = time.monotonic() + _DISTRUST_S
         log.warning("connections_distrusted", seconds=_DISTRUST_S)
 
-    def _prepared(self, path: str, body: dict[str, str] | None, token: str) -> requests.PreparedRequest:
-        data = json.dumps(body).encode() if body is not None else b""
+    def _prepared(self, path: str, body: Mapping[str, str] | None, token: str) -> requests.PreparedRequest:
+        data = json.dumps(dict(body)).encode() if body is not None else b""
         request = requests.PreparedRequest()
         request.method = "POST"
         query = f"?token={quote(token, safe='')}" if token else ""

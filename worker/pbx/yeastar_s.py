@@ -2,13 +2,14 @@
 The Yeastar S-Series: versions 1.0, 1.1 and 2.0 of its API, which differ in paths and field names.
 
 Source: the vendor's S-Series API guides (login, extension/dial_outbound, extensionlist/query, outbound/query,
-deviceinfo/query, error codes), read November 2026.
+deviceinfo/query, error codes; v2.0.0: call/dial, extension/list, extension/query_call), read November and
+December 2026.
 """
 
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import md5
 from typing import Any
 
@@ -34,28 +35,84 @@ from worker.settings import ApiName, PbxSettings
 # Statuses as the guide lists them; the letters' case varies.
 _FREE = frozenset({"registered", "idle"})
 _AWAY = frozenset({"unavailable", "malfunction", "fxsnoport"})
-# An outbound leg's id is `epoch.sequence`, as Asterisk makes them.
+# Ids of calls and outbound legs are `epoch.sequence`, as Asterisk makes them.
 _UNIQUE_ID = re.compile(r"([0-9]{9,11})\.[0-9]+")
 # Where the PBX pushes events; required at log-in, and 8260 is the guide's own default.
 _EVENT_PORT = "8260"
 
 
+def _calls_of_v1(reply: Mapping[str, Any]) -> list[OutboundCall]:
+    """Read `outbound/query`: one row an outbound leg, without the callid."""
+    return [
+        OutboundCall(
+            outboundid=str(row.get("outboundid") or "")[:64],
+            extid=str(row.get("from") or ""),
+            outto=str(row.get("to") or ""),
+            began_at=_began_at(str(row.get("outboundid") or "")),
+        )
+        for row in _rows(reply, "outbound")
+    ]
+
+
+def _calls_of_v2(reply: Mapping[str, Any]) -> list[OutboundCall]:
+    """Read `extension/query_call`: the calls of each extension, with their callids and members."""
+    calls: dict[tuple[str, str], OutboundCall] = {}
+    for extension in _rows(reply, "calllist"):
+        for row in _rows(extension, "numbercalls"):
+            callid = str(row.get("callid") or "")[:64]
+            for leg in (member.get("outbound") for member in _rows(row, "members")):
+                if isinstance(leg, dict):
+                    extid = str(leg.get("from") or extension.get("number") or "")
+                    outto = str(leg.get("to") or "")
+                    calls[callid, extid] = OutboundCall("", extid, outto, _began_at(callid), callid)
+    return list(calls.values())
+
+
 @dataclass(frozen=True, slots=True)
 class _Dialect:
-    """What one version calls things."""
+    """
+    What one version calls things.
+
+    `calls` is the resource that lists running calls, `calls_body` what it must be sent, `read_calls` reads its
+    reply.
+    """
 
     path: str
     dial: str
     extid: str
     outto: str
+    extensions: str
+    calls: str
+    read_calls: Callable[[Mapping[str, Any]], list[OutboundCall]]
+    calls_body: Mapping[str, str] | None = None
     login_extra: Mapping[str, str] = field(default_factory=dict)
+    device: str = "deviceinfo/query"
 
 
+_V1 = _Dialect(
+    path="v1.0.0",
+    dial="extension/dial_outbound",
+    extid="extid",
+    outto="outto",
+    extensions="extensionlist/query",
+    calls="outbound/query",
+    read_calls=_calls_of_v1,
+)
 _DIALECTS: dict[ApiName, _Dialect] = {
-    "yeastar-s-v1.0": _Dialect("v1.0.0", "extension/dial_outbound", "extid", "outto"),
+    "yeastar-s-v1.0": _V1,
     # "1.0.2" asks for events whose JSON repeats no key.
-    "yeastar-s-v1.1": _Dialect("v1.1.0", "extension/dial_outbound", "extid", "outto", {"version": "1.0.2"}),
-    "yeastar-s-v2.0": _Dialect("v2.0.0", "call/dial", "caller", "callee"),
+    "yeastar-s-v1.1": replace(_V1, path="v1.1.0", login_extra={"version": "1.0.2"}),
+    "yeastar-s-v2.0": _Dialect(
+        path="v2.0.0",
+        dial="call/dial",
+        extid="caller",
+        outto="callee",
+        extensions="extension/list",
+        # `call/query` lists outbound calls too; this one shows those of which only the extension rings as well.
+        calls="extension/query_call",
+        calls_body={"number": "all"},
+        read_calls=_calls_of_v2,
+    ),
 }
 
 _FAILURES: dict[Advice, type[AttemptFailed]] = {
@@ -117,22 +174,23 @@ class YeastarS:
         The extensions come first: a call that is answered in between is then seen ringing, and perhaps talking
         too, but never as nothing.
         """
-        extensions = _rows(self._ask("extensionlist/query", token=token), "extlist")
-        calls = _rows(self._ask("outbound/query", token=token), "outbound")
+        dialect = self._dialect
+        extensions = _rows(self._ask(dialect.extensions, token=token), "extlist")
+        calls = dialect.read_calls(self._ask(dialect.calls, dialect.calls_body, token=token))
         # Version 2.0 lists a `number` where the others have an `extnumber`.
         uses = {str(row.get("extnumber") or row.get("number")): _use(row.get("status")) for row in extensions}
-        return Sighting(uses, tuple(_outbound_call(row) for row in calls))
+        return Sighting(uses, tuple(calls))
 
     def device(self, token: str) -> Device:
         """Return the PBX's account of itself; a health check that rings nobody."""
-        info = self._ask("deviceinfo/query", token=token).get("deviceinfo")
+        info = self._ask(self._dialect.device, token=token).get("deviceinfo")
         facts = info if isinstance(info, dict) else {}
         return Device(*(str(facts.get(name, "?")) for name in ("devicename", "firmwarever", "systemtime")))
 
     def _ask(
         self,
         resource: str,
-        body: dict[str, str] | None = None,
+        body: Mapping[str, str] | None = None,
         *,
         token: str = "",
         begin: Begin = AT_ONCE,
@@ -162,12 +220,7 @@ def _use(status: object) -> ExtensionUse:
     return ExtensionUse.AWAY if word in _AWAY else ExtensionUse.IN_USE
 
 
-def _outbound_call(row: Mapping[str, Any]) -> OutboundCall:
-    outboundid = str(row.get("outboundid") or "")
-    told = _UNIQUE_ID.fullmatch(outboundid)
-    return OutboundCall(
-        outboundid=outboundid[:64],
-        extid=str(row.get("from") or ""),
-        outto=str(row.get("to") or ""),
-        began_at=float(told[1]) if told else None,
-    )
+def _began_at(unique_id: str) -> float | None:
+    """Return the unix seconds that an id carries, None if it has another form."""
+    parts = _UNIQUE_ID.fullmatch(unique_id)
+    return float(parts[1]) if parts else None
