@@ -57,6 +57,7 @@ class Facts:
     open_call_s: float = 0
     extension_rest_s: float = 0
     held_why: str = ""
+    refusal: str = ""
     workers: int = 0
     slots: int = 0
     starved: bool = False

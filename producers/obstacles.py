@@ -13,6 +13,12 @@ _DOUBTS: dict[str, str] = {
     Doubt.WORKER_LOST: "the worker vanished while it placed the call",
 }
 
+_REFUSALS = {
+    "READONLY": "it is a replica: name the primary by redis_url",
+    "MISCONF": "its disk is full or fails: see the log of Redis",
+    "NOREPLICAS": "too few of its replicas are connected: bring them back",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
@@ -20,8 +26,9 @@ class Obstacle:
     One thing that holds a job back now.
 
     Args:
-        kind: A stable word: everything_paused, pbx_paused, held, pbx_not_in_settings, no_worker, pbx_unknown, due,
-            breaker, login, slot, placing, doubt, extension, lane, lines, workers_full, permit, round.
+        kind: A stable word: everything_paused, pbx_paused, held, redis_full, redis_refuses, no_worker,
+            pbx_not_in_settings, pbx_unknown, due, breaker, login, slot, placing, doubt, extension, lane, lines,
+            workers_full, permit, round.
         sentence: The same for a person.
         advice: What a person can do, empty where there is nothing but to wait.
         until: It holds at least so long, in unix seconds; 0: it may pass at any moment.
@@ -86,22 +93,42 @@ def _persons(facts: Facts, *, in_settings: bool) -> Iterator[Obstacle]:
     if facts.paused:
         lift = f"`outdial resume {name}` lifts that"
         yield Obstacle("pbx_paused", f"PBX {name} is paused", lift, needs_person=True)
-    if facts.held_why:
-        sentence, _, advice = facts.held_why.partition("; ")
-        yield Obstacle("held", f"no call begins: {sentence}", advice, needs_person=True)
+    yield from of_all_pbxs(facts.held_why, facts.refusal, facts.workers)
     if not in_settings:
         sentence = f"PBX {name} is not in the settings"
         yield Obstacle("pbx_not_in_settings", sentence, f"add [pbx.{name}] or cancel the job", needs_person=True)
-    yield from _no_worker(facts)
     if facts.workers and not facts.known:
         sentence = f"no worker has ever known PBX {name}"
         advice = f"restart the workers with settings that have [pbx.{name}]"
         yield Obstacle("pbx_unknown", sentence, advice, needs_person=True)
 
 
-def _no_worker(facts: Facts) -> Iterator[Obstacle]:
-    if not facts.workers:
+def of_all_pbxs(held_why: str, refusal: str, workers: int) -> Iterator[Obstacle]:
+    """
+    Yield what keeps calls from beginning on any PBX, pauses apart.
+
+    Args:
+        held_why: Why the workers begin no call; empty if they do.
+        refusal: The first word of the error by which Redis takes nothing in; empty if it takes jobs.
+        workers: How many are alive.
+    """
+    if held_why:
+        sentence, _, advice = held_why.partition("; ")
+        yield Obstacle("held", f"no call begins: {sentence}", advice, needs_person=True)
+    if refusal == "OOM":
+        sentence = "Redis is full: it takes no jobs, and no call begins"
+        advice = "give it more memory; `outdial doctor` shows its use"
+        yield Obstacle("redis_full", sentence, advice, needs_person=True)
+    elif refusal:
+        sentence = f"Redis refuses to write ({refusal}): it takes no jobs, and no call begins"
+        advice = _REFUSALS.get(refusal, "see the log of Redis")
+        yield Obstacle("redis_refuses", sentence, advice, needs_person=True)
+    if not workers:
         yield Obstacle("no_worker", "no worker is running", "start one by `outdial worker`", needs_person=True)
+
+
+def _no_worker(facts: Facts) -> Iterator[Obstacle]:
+    return of_all_pbxs("", "", facts.workers)
 
 
 # --- what time ends

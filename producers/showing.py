@@ -26,6 +26,7 @@ _LANE_COLUMNS = {
     "in doubt": 8,
     "calls/s": 7,
 }
+TAKES_CALLS = "takes calls"
 Lanes = Callable[[PbxGlance], Iterable[LaneView]]
 
 
@@ -70,7 +71,9 @@ def result_ndjson(results: Iterable[DialResult]) -> Iterator[str]:
         yield result.model_dump_json()
 
 
-def lane_table(glances: Iterable[PbxGlance], lanes: Lanes | None, *, everything_paused: bool) -> Iterator[str]:
+def lane_table(
+    glances: Iterable[PbxGlance], lanes: Lanes | None, *, everything_paused: bool, stopped: Sequence[str] = ()
+) -> Iterator[str]:
     """
     Yield the lines of a table: a line for each PBX, and below it one for each lane if wanted.
 
@@ -78,10 +81,11 @@ def lane_table(glances: Iterable[PbxGlance], lanes: Lanes | None, *, everything_
         glances: The PBXs.
         lanes: Gives the lanes of one; None where they are not wanted.
         everything_paused: Whether the kill switch is on.
+        stopped: What besides keeps calls from beginning on any PBX, a sentence each.
     """
     yield _line((*_LANE_COLUMNS, "state"), _LANE_COLUMNS.values())
     for glance in glances:
-        yield _line((*_lane_cells(glance), pbx_state(glance, everything_paused)), _LANE_COLUMNS.values())
+        yield _line((*_lane_cells(glance), pbx_state(glance, everything_paused, stopped)), _LANE_COLUMNS.values())
         for lane in lanes(glance) if lanes else ():
             state = f"in a call or resting, {lane.busy_s:.0f} s at most" if lane.busy_s > 0 else "free"
             blank = [""] * (len(_LANE_COLUMNS) - 2)
@@ -99,22 +103,28 @@ def _lane_cells(glance: PbxGlance) -> Sequence[str]:
     return (glance.name, waiting, urgent, oldest, later, released, open_calls, in_doubt, per_second)
 
 
-def pbx_state(glance: PbxGlance, everything_paused: bool) -> str:  # noqa: FBT001  one of two facts about it
-    """Return whether a PBX takes calls, and why not."""
-    reasons, breaker = [], glance.breaker
+def pbx_state(
+    glance: PbxGlance,
+    everything_paused: bool,  # noqa: FBT001  one of several facts about it
+    stopped: Sequence[str] = (),
+) -> str:
+    """Return whether a PBX takes calls, and why not; *stopped* as in `lane_table`."""
+    reasons: list[str] = []
+    breaker = glance.breaker
     if everything_paused:
         reasons.append("everything is paused")
     if glance.is_paused:
         reasons.append("paused")
+    reasons += stopped
     if breaker.state != "closed":
         since = f" since {told(breaker.since)}" if breaker.since else ""
         next_try = (
             f"for {duration(breaker.seconds)} more" if breaker.state == "open" else "the next call is a trial"
         )
         reasons.append(f"breaker {breaker.state}{since}, {next_try}: {breaker.reason or 'no reason was given'}")
-    if not glance.is_known:
+    if not glance.is_known and not stopped:
         reasons.append("no worker knows it yet")
-    return "; ".join(reasons) or "takes calls"
+    return "; ".join(reasons) or TAKES_CALLS
 
 
 @contextmanager

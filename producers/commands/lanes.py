@@ -10,7 +10,8 @@ import click
 
 from producers.commands.door import with_dialer
 from producers.enqueue import Dialer
-from producers.showing import lane_table
+from producers.obstacles import of_all_pbxs
+from producers.showing import TAKES_CALLS, lane_table, pbx_state
 from producers.times import iso_or_none
 from worker.errors import InputRefused
 from worker.hopper import KILL_SWITCH, LaneView, PbxGlance
@@ -34,6 +35,8 @@ Fields of the JSON, for each PBX:
   barred_reason  why
   barred_by      down, dial (it loses dials), asked (it asked for a rest) or login; empty if it is closed
   lanes          list of extid, waiting, busy_s
+  takes_calls    whether a call may begin as things stand
+  why_not        the reasons in words, or null
 """
 
 _everything = click.option("--all", "everything", is_flag=True, help="Everywhere: the kill switch.")
@@ -108,13 +111,24 @@ def lanes_command(dialer: Dialer, *, verbose: bool, as_json: bool) -> None:
         # One without waiting jobs has no lanes, and need not be asked.
         return dialer.hopper.view(glance.name).lanes if glance.waiting_in_all else ()
 
+    paused = overview.everything_paused
+    stops = of_all_pbxs(overview.held_why, overview.refusal, len(overview.workers))
+    stopped = [one.sentence for one in stops]
     if as_json:
-        paused = overview.everything_paused
-        click.echo(json.dumps([_plain(glance, lanes(glance), paused) for glance in overview.pbxs]))
+        plain = [
+            _plain(glance, lanes(glance), paused) | _takes_calls(pbx_state(glance, paused, stopped))
+            for glance in overview.pbxs
+        ]
+        click.echo(json.dumps(plain))
         return
-    shown = lane_table(overview.pbxs, lanes if verbose else None, everything_paused=overview.everything_paused)
+    shown = lane_table(overview.pbxs, lanes if verbose else None, everything_paused=paused, stopped=stopped)
     for line in shown:
         click.echo(line)
+
+
+def _takes_calls(state: str) -> dict[str, Any]:
+    takes = state == TAKES_CALLS
+    return {"takes_calls": takes, "why_not": None if takes else state}
 
 
 def _plain(glance: PbxGlance, lanes: Sequence[LaneView], everything_paused: bool) -> dict[str, Any]:  # noqa: FBT001

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from producers.masking import masked
+from producers.obstacles import of_all_pbxs
 from producers.times import duration, told
 from producers.watching.scene import PbxScene, Scene, Trouble
 from worker.hopper import EndpointView
@@ -47,9 +48,12 @@ def _everywhere(scene: Scene) -> Iterator[Concern]:
     overview = scene.overview
     if overview.everything_paused:
         yield Concern(Level.BAD, "everything is paused", "outdial resume --all")
-    if not overview.workers:
-        waits = f", and {_jobs(scene.waiting)} could go" if scene.waiting else ""
-        yield Concern(Level.BAD, f"no worker is running{waits}", "outdial worker")
+    for stop in of_all_pbxs(overview.held_why, overview.refusal, len(overview.workers)):
+        if stop.kind == "no_worker":
+            waits = f", and {_jobs(scene.waiting)} could go" if scene.waiting else ""
+            yield Concern(Level.BAD, f"{stop.sentence}{waits}", "outdial worker")
+        elif not (overview.refusal == "READONLY" and scene.slow.server.is_replica):
+            yield Concern(Level.BAD, stop.sentence, advice=stop.advice)
     dialed = scene.minute.of(*_DIALED)
     if dialed >= _ENOUGH and not scene.minute.of(JobState.PLACED):
         yield Concern(Level.BAD, f"none of the {dialed:,} jobs dialed in the last minute was placed")
@@ -70,9 +74,7 @@ def _server(scene: Scene) -> Iterator[Concern]:
     elif server.replicas < (wanted := scene.slow.wait_replicas):
         text = f"{server.replicas} replicas are connected and wait_replicas is {wanted}: nobody dials"
         yield Concern(Level.BAD, text, advice="bring the replicas back, or lower wait_replicas")
-    if server.is_full:
-        yield Concern(Level.BAD, "Redis is full: it takes no jobs, and no call is begun", "outdial doctor")
-    elif server.is_nearly_full:
+    if server.is_nearly_full and not scene.overview.refusal:
         text = f"Redis is {server.memory_share:.0%} full; at its limit nobody dials"
         yield Concern(Level.WARNING, text, "outdial doctor")
     if not server.is_append_only:
@@ -123,7 +125,7 @@ _ALIKE = {
 
 def _pbxs(scene: Scene) -> Iterator[Concern]:
     # Where nobody dials at all, no PBX is to blame for standing still.
-    stands_still = not scene.overview.workers or scene.overview.everything_paused
+    stands_still = bool(scene.standstill)
     ranked = scene.ranked()
     for trouble, level in _LEVELS.items():
         alike = [pbx for pbx in ranked if pbx.trouble is trouble]

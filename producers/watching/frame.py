@@ -1,5 +1,6 @@
 """A picture of a scene that fits a terminal, 80 columns by 24 lines and up."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,11 @@ _OTHERS = (JobState.EXPIRED, JobState.CANCELLED, JobState.REFUSED)
 _MOST_ERRNOS = 3
 # However low the terminal, so much is shown of what needs attention, and of the PBXs.
 _FEWEST_CONCERNS, _FEWEST_PBXS = 2, 3
+# Of one concern, where there is no end of room.
+_LINES_EACH = 20
 _WITHOUT_END = 50
+# Calls per second below which a second decimal place is shown.
+_SLOW = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,15 @@ def frame(
     found = concerns(scene)
     # Besides them: two empty lines, the head of the table of PBXs, and the line of those left out.
     room = None if height is None else height - len(head) - outcomes.row_count - 1 - len(foot) - 4
-    attention = list(_attention(found, len(found) if room is None else max(_FEWEST_CONCERNS, room // 3), width))
+    most_lines = None if room is None else max(_FEWEST_CONCERNS, room // 3, room - 1 - len(scene.pbxs))
+    attention = list(_attention(found, most_lines, width))
     most_pbxs = _WITHOUT_END if room is None else max(_FEWEST_PBXS, room - len(attention) - bool(attention))
     ranked = scene.ranked()
     return Group(
         *head,
         *([Text(), *attention] if attention else []),
         Text(),
-        pbx_table(ranked[:most_pbxs], width),
+        pbx_table(ranked[:most_pbxs], width, scene.standstill),
         *_left_out(ranked[most_pbxs:]),
         Text(),
         outcomes,
@@ -76,10 +82,19 @@ def _title(scene: Scene, *, is_old: bool) -> Text:
     return Text.assemble(
         (f" {word} ", f"bold white on {colour}"),
         ("  ", ""),
-        (f"{scene.calls_per_second:.1f} calls/s", "bold"),
-        f"  {scene.calls_minute:,} in the last minute  {scene.waiting:,} waiting{oldest}",
+        (f"{_rate(scene.calls_per_second)} calls/s  " if first.word != "IDLE" else "", "bold"),
+        f"{scene.calls_minute:,} in the last minute  {scene.waiting:,} waiting{oldest}",
         overflow="ellipsis",
         no_wrap=True,
+    )
+
+
+def _rate(calls_per_second: float) -> str:
+    """Return a rate that is 0 only where it is."""
+    return (
+        f"{calls_per_second:.1f}"
+        if calls_per_second >= _SLOW or not calls_per_second
+        else f"{calls_per_second:.2f}"
     )
 
 
@@ -87,29 +102,53 @@ def _facts(scene: Scene) -> Text:
     overview, slow = scene.overview, scene.slow
     slots = sum(overview.workers.values())
     parts = [
-        f"{_count(len(overview.workers), 'worker process')} with {_count(slots, 'slot')}",
+        f"{_count(len(overview.workers), 'worker')}, {_count(slots, 'slot')}",
         f"Redis {_bytes(slow.server.memory_bytes)}{_of_limit(slow.server.memory_limit_bytes)}",
     ]
     if slow.server.replicas:
         parts.append(_count(slow.server.replicas, "replica"))
     if slow.endpoint_count:
         waiting, dead = (sum(getattr(one, name) for one in slow.endpoints) for name in ("waiting", "dead"))
-        parts.append(f"{_count(slow.endpoint_count, 'endpoint')}: {waiting:,} to tell, {dead:,} given up")
+        parts.append(f"{_count(slow.endpoint_count, 'endpoint')}: {waiting:,} to deliver, {dead:,} given up")
     if overview.undelivered:
         parts.append(f"{overview.undelivered:,} results under way")
     return Text(" · ".join(parts), style="dim", overflow="ellipsis", no_wrap=True)
 
 
-def _attention(found: Sequence[Concern], most: int, width: int) -> Iterator[Text]:
-    shown = found if len(found) <= most else found[: most - 1]
-    for concern in shown:
-        mark, style = _LEVELS[concern.level]
-        yield _one_line(Text(f"{mark} {concern.sentence}", style=style), concern, width)
-    if len(found) > len(shown):
-        yield Text(f"  ... and {len(found) - len(shown):,} more to look at; `outdial doctor` tells", style="dim")
+def _attention(found: Sequence[Concern], most: int | None, width: int) -> Iterator[Text]:
+    """Yield the concerns whole, the worst first, in at most so many lines; then how many are left out."""
+    left, shown = len(found) * _LINES_EACH if most is None else most, 0
+    for concern in found:
+        room = left - (len(found) > shown + 1)
+        lines = _lines_of(concern, width)
+        if len(lines) > room and not shown:
+            lines = [_one_line(concern, width)]
+        if len(lines) > room:
+            break
+        left, shown = left - len(lines), shown + 1
+        yield from lines
+    if len(found) > shown:
+        yield Text(f"  ... and {len(found) - shown:,} more to look at; see `outdial doctor`", style="dim")
 
 
-def _one_line(sentence: Text, concern: Concern, width: int) -> Text:
+def _lines_of(concern: Concern, width: int) -> list[Text]:
+    """Return a concern whole: in one line where it fits, else its advice in a line of its own."""
+    mark, style = _LEVELS[concern.level]
+    advice = concern.command or concern.advice
+    if len(concern.sentence) + (len(advice) + 5 if advice else 0) + 2 <= width:
+        return [_one_line(concern, width)]
+    pieces = textwrap.wrap(concern.sentence, width - 2)
+    lines = [Text(f"{'  ' if number else mark + ' '}{piece}", style=style) for number, piece in enumerate(pieces)]
+    lines += [
+        Text(f"  -> {piece}" if not number else f"     {piece}")
+        for number, piece in enumerate(textwrap.wrap(advice, width - 5))
+    ]
+    return lines
+
+
+def _one_line(concern: Concern, width: int) -> Text:
+    mark, style = _LEVELS[concern.level]
+    sentence = Text(f"{mark} {concern.sentence}", style=style)
     advice = f"  -> {concern.command or concern.advice}" if concern.command or concern.advice else ""
     if len(sentence) + len(advice) > width:
         # A command is worth more than the end of a long reason; advice is not.
@@ -126,7 +165,7 @@ def _left_out(pbxs: Sequence[PbxScene]) -> Iterator[Text]:
 
 
 def _outcomes(scene: Scene) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="dim", pad_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), expand=True, header_style="dim", pad_edge=False)
     table.add_column("ended", no_wrap=True)
     for name in ("placed", "failed", "unknown", "other"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from producers.watching.recent import MINUTE_S
 from producers.watching.scene import Scene
 
+_STANDSTILLS = {"all paused": "PAUSED", "no worker": "NO WORKER"}
+
 
 @dataclass(frozen=True, slots=True)
 class Headline:
@@ -16,14 +18,12 @@ class Headline:
 
 def headline(scene: Scene) -> Headline:
     """Return whether calls are placed now, and if not, whether that is how it should be."""
-    if scene.overview.everything_paused:
-        return Headline("PAUSED", is_well=False)
-    if not scene.overview.workers:
-        return Headline("NO WORKER", is_well=False)
-    if scene.calls_minute:
+    if scene.standstill:
+        return Headline(_STANDSTILLS.get(scene.standstill, "NOT DIALING"), is_well=False)
+    if scene.is_calling:
         return Headline("DIALING", is_well=True)
-    if scene.oldest_s > MINUTE_S:
+    if scene.oldest_s > MINUTE_S or (scene.waiting and scene.all_stopped):
         return Headline("NOT DIALING", is_well=False)
-    if scene.waiting or scene.under_way:
+    if scene.waiting or (scene.under_way and not scene.calls_minute):
         return Headline("STARTING", is_well=None)
     return Headline("IDLE", is_well=None)

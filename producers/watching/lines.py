@@ -16,8 +16,8 @@ _BAR = 8
 _NEARLY = 0.9
 
 
-def pbx_table(pbxs: Sequence[PbxScene], width: int) -> Table:
-    """Return the table of some PBXs, for a terminal of so many columns."""
+def pbx_table(pbxs: Sequence[PbxScene], width: int, standstill: str = "") -> Table:
+    """Return the table of some PBXs, for a terminal of *width* columns; *standstill* as in `Scene`."""
     table = Table(box=None, padding=(0, 1, 0, 0), expand=True, header_style="dim", pad_edge=False)
     table.add_column("pbx", no_wrap=True, overflow="ellipsis", max_width=32 if width >= _WIDE else 12)
     if width >= _WIDE:
@@ -26,7 +26,7 @@ def pbx_table(pbxs: Sequence[PbxScene], width: int) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", ratio=1, no_wrap=True, overflow="ellipsis")
     for pbx in pbxs:
-        table.add_row(*_cells(pbx, width))
+        table.add_row(*_cells(pbx, width, standstill))
     return table
 
 
@@ -36,9 +36,10 @@ def _numbers(width: int) -> Sequence[str]:
     return ("calls/s", "/min", *failed, *waiting, "oldest", "later", "rel", "open", "doubt")
 
 
-def _cells(pbx: PbxScene, width: int) -> list[Text | str]:
+def _cells(pbx: PbxScene, width: int, standstill: str) -> list[Text | str]:
     glance, is_wide = pbx.glance, width >= _WIDE
     waiting = [glance.waiting[priority] for priority in Priority] if is_wide else [glance.waiting_in_all]
+    number = _number if is_wide else _short
     oldest = duration(glance.oldest_in_all_s) if glance.waiting_in_all else ""
     return [
         Text(glance.name, style="bold" if pbx.is_busy else "dim"),
@@ -46,18 +47,26 @@ def _cells(pbx: PbxScene, width: int) -> list[Text | str]:
         f"{pbx.calls_per_second:.1f}/{glance.calls_per_second:g}" if glance.is_known else "-",
         _number(pbx.placed_minute),
         *([_number(pbx.not_placed_minute, "red")] if is_wide else []),
-        *(_number(count) for count in waiting),
+        *(number(count) for count in waiting),
         Text(oldest, style="yellow" if pbx.trouble is Trouble.STUCK else ""),
-        _number(glance.later),
-        _number(glance.released),
+        number(glance.later),
+        number(glance.released),
         f"{glance.open_calls}/{glance.max_open_calls}" if glance.is_known else "-",
         _number(glance.in_doubt, "yellow"),
-        _state(pbx, width),
+        _state(pbx, width, standstill),
     ]
 
 
 def _number(count: int, style: str = "") -> Text:
     return Text(f"{count:,}", style=style) if count else Text("·", style="dim")
+
+
+def _short(count: int) -> Text:
+    """Return a count in at most five characters, for a narrow terminal."""
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if count >= 10 * size:
+            return Text(f"{count // size}{unit}")
+    return _number(count)
 
 
 def _bar(pbx: PbxScene) -> Text:
@@ -75,12 +84,16 @@ _STATES = {
 }
 
 
-def _state(pbx: PbxScene, width: int) -> Text:
+def _state(pbx: PbxScene, width: int, standstill: str) -> Text:
     glance, trouble = pbx.glance, pbx.trouble
+    if standstill and trouble in (None, Trouble.STUCK, Trouble.NOT_KNOWN):
+        return Text(standstill, style="bold red" if pbx.is_busy else "red")
     if trouble is None:
         return Text("takes calls", style="green" if pbx.is_busy else "dim")
     if trouble in _STATES:
         return Text(*_STATES[trouble])
     what = "log-in barred" if trouble is Trouble.LOGIN else f"breaker {glance.breaker.state}"
+    if width < _WIDE:
+        what = what.removeprefix("breaker ")
     reason = f": {masked(glance.breaker.reason)}" if width >= _WIDER and glance.breaker.reason else ""
-    return Text(f"{'paused, ' if glance.is_paused else ''}{what}{reason}", style="bold red")
+    return Text(f"{what}{', paused' if glance.is_paused else ''}{reason}", style="bold red")

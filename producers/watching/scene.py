@@ -70,6 +70,11 @@ class PbxScene:
         return Trouble.STUCK if glance.oldest_in_all_s > MINUTE_S and not self.placed_minute else None
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether no call of it begins, except one to try its breaker."""
+        return self.trouble in (Trouble.BREAKER, Trouble.LOGIN, Trouble.PAUSED)
+
+    @property
     def is_busy(self) -> bool:
         """Whether there is anything to do for it, or was in the last minute."""
         glance = self.glance
@@ -120,8 +125,33 @@ class Scene:
 
     @property
     def calls_per_second(self) -> float:
-        """Calls placed per second, over the last RATE_S."""
-        return sum(pbx.calls_per_second for pbx in self.pbxs)
+        """Calls placed per second, over the last RATE_S; over the last minute if the last RATE_S had none."""
+        return sum(pbx.calls_per_second for pbx in self.pbxs) or self.calls_minute / MINUTE_S
+
+    @property
+    def is_calling(self) -> bool:
+        """Whether calls were placed within RATE_S, or within a minute and there are more to come."""
+        if any(pbx.placed_lately for pbx in self.pbxs):
+            return True
+        more = any(pbx.glance.waiting_in_all or pbx.glance.released for pbx in self.pbxs if not pbx.is_stopped)
+        return bool(self.calls_minute and more)
+
+    @property
+    def all_stopped(self) -> bool:
+        """Whether no PBX with jobs to dial takes calls."""
+        return all(pbx.is_stopped for pbx in self.pbxs if pbx.glance.waiting_in_all)
+
+    @property
+    def standstill(self) -> str:
+        """Why no call begins anywhere, in two words; empty if calls may begin."""
+        overview = self.overview
+        if overview.everything_paused:
+            return "all paused"
+        if not overview.workers:
+            return "no worker"
+        if overview.refusal:
+            return "Redis full" if overview.refusal == "OOM" else "Redis refuses"
+        return "calls held" if overview.held_why else ""
 
     @property
     def calls_minute(self) -> int:

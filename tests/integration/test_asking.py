@@ -405,6 +405,19 @@ def test_lanes_show_breakers_and_doubts(tell: Run, stage: Stage) -> None:
     assert "for 10 min more: log-in refused" in tell("lanes").stdout
 
 
+def test_lanes_say_that_a_pbx_takes_calls_only_while_calls_may_begin(tell: Run, stage: Stage) -> None:
+    def hq() -> tuple[bool, str | None]:
+        found = json.loads(tell("lanes", "--json").stdout)[0]
+        return found["takes_calls"], found["why_not"]
+
+    assert hq() == (True, None)
+    stage.hopper.heartbeat("w", slots=4, ttl_s=600, held_why="Redis may throw jobs away; set it to noeviction")
+    assert hq() == (False, "no call begins: Redis may throw jobs away")
+    stage.hopper.heartbeat("w", slots=0, ttl_s=600)
+    assert hq() == (False, "no worker is running")
+    assert "takes calls" not in tell("lanes").stdout
+
+
 def test_the_doctor_says_that_redis_is_full(config: str, stage: Stage) -> None:
     settings = Settings.load(config)
     stage.hopper.client.delete(stage.hopper.keys.token("hq"))  # no worker has told of it yet

@@ -46,7 +46,7 @@ def test_one_picture_tells_pace_ends_and_what_to_look_at(run: Run, stage: Stage)
     lines = result.stdout.splitlines()
     assert (result.exit_code, result.stderr) == (0, "")
     assert lines[0].startswith(" DIALING   0.1 calls/s  1 in the last minute  1 waiting")
-    assert lines[1].startswith("1 worker process with 4 slots · Redis ")
+    assert lines[1].startswith("1 worker, 4 slots · Redis ")
     assert "! 1 job of the last day may have rung, and nobody knows  -> outdial results --state unknown" in lines
     assert any(re.match(r"hq +.* 0\.1/1000 +1 +2 +1 ", line) for line in lines)
     assert any(line.split()[:6] == ["last", "minute", "1", "1", "1", "0"] for line in lines)

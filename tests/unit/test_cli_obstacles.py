@@ -55,6 +55,20 @@ def test_calls_that_the_workers_hold_back_show_why_and_what_to_do() -> None:
     assert held.sentence == "no call begins: Redis may throw jobs away (maxmemory-policy is x)"
 
 
+@pytest.mark.parametrize(
+    ("refusal", "kind", "sentence"),
+    [
+        ("OOM", "redis_full", "Redis is full: it takes no jobs, and no call begins"),
+        ("MISCONF", "redis_refuses", "Redis refuses to write (MISCONF): it takes no jobs, and no call begins"),
+        ("READONLY", "redis_refuses", "Redis refuses to write (READONLY): it takes no jobs, and no call begins"),
+    ],
+)
+def test_a_redis_that_takes_nothing_in_holds_every_job(refusal: str, kind: str, sentence: str) -> None:
+    held = only(replace(READY, refusal=refusal))
+    assert (held.kind, held.sentence, held.needs_person) == (kind, sentence, True)
+    assert held.advice
+
+
 @pytest.mark.parametrize("state", [state for state in JobState if state.is_final])
 def test_a_job_that_ended_is_held_by_nothing(state: JobState) -> None:
     assert obstacles(replace(READY, state=str(state), all_paused=True, workers=0)) == []

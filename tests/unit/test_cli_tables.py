@@ -105,6 +105,16 @@ def test_lanes_show_each_extension_where_that_is_wanted() -> None:
     assert lane.split(maxsplit=2) == ["1001", "1,200", "in a call or resting, 4 s at most"]
 
 
+def test_no_pbx_takes_calls_where_none_begins_at_all() -> None:
+    ready = replace(HQ, breaker=CLOSED, is_paused=False, is_known=False)
+    stopped = ["Redis is full: it takes no jobs, and no call begins", "no worker is running"]
+    *_, line = lane_table([ready], None, everything_paused=False, stopped=stopped)
+    assert line.endswith("; ".join(stopped))
+    assert pbx_state(replace(ready, is_paused=True), True, stopped[1:]) == (
+        "everything is paused; paused; no worker is running"
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "everything_paused", "said"),
     [

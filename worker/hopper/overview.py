@@ -59,6 +59,8 @@ class Overview:
 
     `at` is the server's clock (unix seconds); `workers` the slots of each living one by name; `undelivered` the
     results that have not reached their backend yet; `set_aside` how much could not be used within a week or so.
+    `held_why`: why the workers begin no call (see `worker.redis_watch`). `refusal`: the first word of the error by
+    which Redis takes nothing in, such as `OOM` when it is full. Both are empty while calls may begin.
     """
 
     at: float
@@ -67,6 +69,8 @@ class Overview:
     undelivered: int
     set_aside: int
     pbxs: tuple[PbxGlance, ...]
+    held_why: str = ""
+    refusal: str = ""
 
 
 class Overviews(Looking):
@@ -90,6 +94,8 @@ class Overviews(Looking):
             undelivered=last["undelivered"],
             set_aside=last["aside"],
             pbxs=tuple(glances),
+            held_why=last["held_why"],
+            refusal=last["refusal"],
         )
 
 

@@ -300,9 +300,13 @@ def test_a_full_installation_can_be_looked_at(stage: Stage) -> None:
     stage.put()
     [released] = stage.release()
     stage.hopper.client.zadd(f"{stage.hopper.keys.namespace}:waits:hq:1", {released: 1})  # an older version's
+    job_id = stage.put("1002")
+    assert (stage.hopper.overview(["hq"]).refusal, stage.hopper.why(job_id)["refusal"]) == ("", "")
     with full(stage):
-        [seen] = stage.hopper.overview(["hq"]).pbxs
-    assert (seen.waiting_in_all, seen.released) == (0, 1)
+        overview = stage.hopper.overview(["hq"])
+        assert stage.hopper.why(job_id)["refusal"] == "OOM"
+    assert overview.refusal == "OOM"
+    assert (overview.pbxs[0].waiting_in_all, overview.pbxs[0].released) == (1, 1)
 
 
 def test_a_worker_can_say_that_it_lives_and_goodbye(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 -- overview: several PBXs at a glance. KEYS[1] NS. ARGV: names of PBXs.
--- Returns JSON: {everything_paused, undelivered (results), aside (how many things were set aside), workers [[name, slots], …] of
+-- Returns JSON: {everything_paused, held_why (why workers begin no call; '': they do), refusal (why Redis takes nothing in;
+-- '': it does), undelivered (results), aside (how many things were set aside), workers [[name, slots], …] of
 -- those alive, now, pbxs [{known (a worker has registered it), waiting and oldest_s (lists by rank; 0: none waits), later,
 -- released, in_doubt, open_calls, calls_per_second, burst, max_open_calls, paused, barred_until (0: closed), barred_since,
 -- barred_reason, barred_by, logged_in}, …]}.
@@ -51,6 +52,7 @@ end
 local pbxs = {}
 for i, pbx in ipairs(ARGV) do pbxs[i] = glance(pbx) end
 return cjson.encode({ now = NOW, pbxs = pbxs, workers = workers,
+  held_why = held_back() or '', refusal = refusal(),
   everything_paused = redis.call('SISMEMBER', key('paused'), '*') == 1,
   undelivered = redis.call('ZCARD', key('outbox')),
   aside = tonumber(redis.call('GET', key('aside_count')) or 0) or 0 })

@@ -12,7 +12,7 @@
 --     most_lines, lines_placed (of the lines, those of placed calls: nothing gives them back early), line_free_at (if
 --     all are taken: when a lease ends), released (jobs), permit_in_s (the next one not meant for a job before this
 --     one), open_call_s, extension_rest_s
---   of the workers: held_why (why they begin no call), workers, slots (of those alive), starved (they have as many released jobs as they can take)
+--   of the workers: held_why (why they begin no call), refusal (why Redis takes nothing in), workers, slots (of those alive), starved (they have as many released jobs as they can take)
 local id = ARGV[1]
 local record = read(id, 'pbx', 'extid', 'due', 'not_before', 'expires_at', 'rank', 'hold', 'doubted_at', 'claimed_at',
   'attempts', 'errno', 'error')
@@ -81,7 +81,7 @@ local session = redis.call('HMGET', key('pbx', pbx), 'logged_in', 'login_until')
 facts.logged_in = session[1] and true or false
 facts.logging_in = number(session[2]) > NOW
 
-facts.held_why = held_back() or ''
+facts.held_why, facts.refusal = held_back() or '', refusal()
 facts.workers, facts.slots = 0, 0
 for _, value in ipairs(redis.call('HVALS', key('workers'))) do
   local slots, alive_until = string.match(value, '^(%d+)|([%d.]+)$')

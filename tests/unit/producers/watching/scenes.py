@@ -43,7 +43,14 @@ def endpoint(**fields: Any) -> EndpointView:
     return EndpointView(name="crm", **(values | dict.fromkeys(times, 0.0) | words | fields))
 
 
-def scene(*pbxs: PbxScene, workers: int = 2, everything_paused: bool = False, **slow: Any) -> Scene:
+def scene(
+    *pbxs: PbxScene,
+    workers: int = 2,
+    everything_paused: bool = False,
+    refusal: str = "",
+    held_why: str = "",
+    **slow: Any,
+) -> Scene:
     server = ServerView("9.1", 12 * 2**20, 0, is_append_only=True, replicas=0, is_replica=False)
     slowly = Slow(server, 0, counted_all_unknowns=True, endpoints=(), endpoint_count=0, couriers=0)
     minute = Ended({JobState.PLACED: sum(pbx.placed_minute for pbx in pbxs)})
@@ -55,6 +62,8 @@ def scene(*pbxs: PbxScene, workers: int = 2, everything_paused: bool = False, **
             undelivered=0,
             set_aside=0,
             pbxs=tuple(pbx.glance for pbx in pbxs),
+            held_why=held_why,
+            refusal=refusal,
         ),
         slow=replace(slowly, **slow),
         pbxs=pbxs,

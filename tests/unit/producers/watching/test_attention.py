@@ -25,6 +25,12 @@ STUCK = PbxScene(glance(waiting=3, oldest_s=70.0))
         (scene(STUCK), "NOT DIALING"),
         (scene(busy(), workers=0), "NO WORKER"),
         (scene(busy(), everything_paused=True), "PAUSED"),
+        (scene(busy(), refusal="OOM"), "NOT DIALING"),
+        (scene(busy(), held_why="Redis may throw jobs away; set it right"), "NOT DIALING"),
+        (scene(PbxScene(glance(waiting=1, oldest_s=2.0, breaker=DOWN))), "NOT DIALING"),
+        (scene(PbxScene(glance(open_calls=3), placed_minute=9)), "IDLE"),
+        (scene(PbxScene(glance(waiting=3, oldest_s=9.0), placed_minute=2)), "DIALING"),
+        (scene(PbxScene(glance(waiting=3, oldest_s=9.0, breaker=DOWN), placed_minute=2)), "NOT DIALING"),
     ],
 )
 def test_the_first_word_says_whether_it_is_dialing(seen: Scene, word: str) -> None:
@@ -40,6 +46,16 @@ def test_nobody_is_bothered_where_all_is_well() -> None:
     [
         (scene(busy(), everything_paused=True), "everything is paused", "outdial resume --all"),
         (scene(STUCK, workers=0), "no worker is running, and 3 jobs could go", "outdial worker"),
+        (
+            scene(busy(), refusal="OOM"),
+            "Redis is full: it takes no jobs, and no call begins",
+            "give it more memory; `outdial doctor` shows its use",
+        ),
+        (
+            scene(busy(), held_why="Redis may throw jobs away; set maxmemory-policy to noeviction"),
+            "no call begins: Redis may throw jobs away",
+            "set maxmemory-policy to noeviction",
+        ),
         (scene(busy(is_paused=True)), "hq is paused", "outdial resume hq"),
         (scene(busy(breaker=DOWN)), "hq: breaker open since 08:58:27: connection refused", "is the PBX up?"),
         (

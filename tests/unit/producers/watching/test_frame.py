@@ -1,6 +1,7 @@
 """The picture of a watch as text: it fits, whatever there is to show."""
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -47,6 +48,45 @@ def test_a_pbx_has_its_pace_its_waiting_jobs_and_its_state() -> None:
     lines = drawn(scene(busy(open_calls=3, later=1_200, in_doubt=1)), 80, 24)
     row = next(line for line in lines if line.startswith("hq"))
     assert row.split() == ["hq", "1.5/2", "90", "40", "20", "s", "1,200", "·", "3/8", "1", "takes", "calls"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"workers": 0}, "no worker"),
+        ({"everything_paused": True}, "all paused"),
+        ({"refusal": "OOM"}, "Redis full"),
+        ({"held_why": "Redis may throw jobs away; set it right"}, "calls held"),
+    ],
+)
+def test_no_pbx_takes_calls_while_no_call_begins_anywhere(changes: dict[str, Any], words: str) -> None:
+    text = "\n".join(drawn(scene(busy(), PbxScene(glance("quiet")), **changes), 80, 24))
+    assert "takes calls" not in text
+    assert [line.endswith(words) for line in text.splitlines() if line.startswith(("hq", "quiet"))] == [True, True]
+
+
+def test_at_80_columns_numbers_states_and_what_to_do_are_whole() -> None:
+    large = {"open_calls": 120, "max_open_calls": 500, "later": 120_000, "released": 48, "calls_per_second": 12.5}
+    seen = scene(
+        busy("headquarters", in_doubt=12, **large),
+        PbxScene(glance("branch", waiting=112_345, oldest_s=7_300, breaker=DOWN)),
+        unknowns=34,
+    )
+    lines = drawn(seen, 80, 24)
+    rows = {line.split()[0]: line for line in lines if line}
+    assert rows["headquarters"].endswith("48 120/500    12 takes calls")
+    assert "112k" in rows["branch"].split()
+    assert rows["branch"].endswith("· open")
+    assert "! 34 jobs of the last day may have rung, and nobody knows" in lines
+    assert "  -> outdial results --state unknown" in lines
+    assert not any("…" in line for line in lines)
+
+
+def test_the_rate_between_slow_calls_is_not_0() -> None:
+    slow = scene(PbxScene(glance(waiting=3, oldest_s=9.0), placed_minute=2))
+    assert drawn(slow, 80, 24)[0].startswith(" DIALING   0.03 calls/s  2 in the last minute")
+    over = scene(PbxScene(glance(open_calls=1), placed_minute=2))
+    assert drawn(over, 80, 24)[0].startswith(" IDLE   2 in the last minute")
 
 
 def test_a_wide_terminal_tells_priorities_and_reasons() -> None:

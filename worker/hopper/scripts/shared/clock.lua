@@ -9,6 +9,13 @@ local function is_clock_in_doubt()
   return NOW < seen - STEP_S or NOW > seen + LONGEST_SILENCE_S
 end
 
+-- Why Redis takes nothing in, as the first word of its error: OOM (it is full), READONLY (a replica), MISCONF (its disk
+-- fails), …; '' if it takes jobs. Asks what `only_with_room` asks, and changes nothing.
+local function refusal()
+  local answer = redis.pcall('SETRANGE', key('seq'), 0, '')
+  return type(answer) == 'table' and string.match(answer.err or '', '^%-?(%u+)') or ''
+end
+
 -- Why a worker holds all calls back (see heartbeat.lua), or nil.
 local function held_back()
   local held = redis.call('HMGET', key('guard'), 'held_until', 'held_why')
