@@ -102,7 +102,7 @@ class Explanation:
             "extid": facts.extid or None,
             "as_of": iso_or_none(facts.now),
             "summary": self.summary,
-            "obstacles": [_plain(one) for one in self.found],
+            "obstacles": [plain_obstacle(one) for one in self.found],
             "advice": list(self.advice),
             "needs_person": self.needs_person,
             "earliest": iso(self.earliest or facts.now) if can_go else None,
@@ -158,10 +158,11 @@ class Explanation:
         return f"{self.result.sentence()}, at {told(at)}, {duration(self.facts.now - at)} ago"
 
 
-def _plain(obstacle: Obstacle) -> dict[str, Any]:
+def plain_obstacle(obstacle: Obstacle) -> dict[str, Any]:
+    """Return an obstacle as JSON-ready values, without telephone numbers; see the help of `outdial why`."""
     return {
         "kind": obstacle.kind,
-        "sentence": obstacle.sentence,
+        "sentence": masked(obstacle.sentence),
         "advice": obstacle.advice or None,
         "until": iso_or_none(obstacle.until),
         "at_most": iso_or_none(obstacle.at_most),

@@ -16,9 +16,10 @@ from starlette.routing import Route
 from producers.api.access import Caller, needs
 from producers.api.bodies import read_json
 from producers.api.description import ACCEPTED_HEADERS, JOB_BODY, RESOLUTION_BODY, problems
+from producers.api.holding import obstacle_of
 from producers.api.idempotency import under_way
 from producers.api.intake import Intake
-from producers.api.models import Accepted, Filters, Page, Resolution
+from producers.api.models import Accepted, Filters, JobNow, Page, Resolution
 from producers.api.problems import FieldProblem, Problem, of_fields, unavailable
 from producers.ids import known_form
 from producers.masking import masked
@@ -101,9 +102,7 @@ class JobRoutes:
             summary="List jobs",
         )
         one, missing = f"{PATH}/{{job_id:job_id}}", problems(403, 404, 422)
-        route(
-            one, self.get, methods=["GET"], response_model=DialResult, responses=missing, summary="Look at one job"
-        )
+        route(one, self.get, methods=["GET"], response_model=JobNow, responses=missing, summary="Look at one job")
         withdrawn = problems(403, 404, 409)
         route(
             f"{one}:cancel",
@@ -171,7 +170,11 @@ class JobRoutes:
         caller: Reader,
         wait: Annotated[float, _SECONDS] = 0,
     ) -> Response:
-        """Look at one job; with `wait` the answer comes when it has ended, or after so many seconds."""
+        """
+        Look at one job, and at what holds it back.
+
+        With `wait` the answer comes when the job has ended, or after so many seconds.
+        """
         until = time.monotonic() + min(wait, LONGEST_WAIT_S)
         result = await self._known(job_id, caller)
         while not result.state.is_final and (left := until - time.monotonic()) > 0:
@@ -179,7 +182,8 @@ class JobRoutes:
                 break
             await self._intake.ends.next_look(result.job_id, left)
             result = await self._known(job_id, caller)
-        return JSONResponse(result.plain())
+        obstacle = await self._intake.ask(obstacle_of, self._intake.dialer, result)
+        return JSONResponse(result.plain() | {"obstacle": obstacle})
 
     async def cancel(self, job_id: JobId, caller: Withdrawer) -> Response:
         """Withdraw a job that no call was begun for; again it changes nothing."""

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any
 
 import redis
@@ -14,11 +15,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from producers.api.access import Caller, needs
+from producers.api.holding import Holding
 from producers.api.intake import Intake
 from producers.api.problems import Problem
 from worker.errors import ServiceUnreachable
 from worker.hopper import JobFilter
-from worker.jobs import DialResult, JobState
+from worker.jobs import JobState
 
 log = structlog.get_logger()
 
@@ -37,7 +39,7 @@ _TURN_S = 0.5
 _TAKEN_WITHIN_S = 30.0
 
 Reader = Annotated[Caller, Depends(needs("read"))]
-Look = Callable[[], Awaitable[list[DialResult]]]
+Look = Callable[[], Awaitable[dict[str, Any]]]
 Wait = Callable[[float], Awaitable[None]]
 
 
@@ -48,7 +50,7 @@ class Feed:
     It keeps the newest event alone: whoever reads slowly misses some and piles up none.
 
     Args:
-        look: Returns the jobs.
+        look: Returns the data of a `jobs` event; see `producers.api.holding.Holding.look`.
         wait: Returns after so many seconds, or earlier when there may be something new.
     """
 
@@ -98,9 +100,9 @@ class Feed:
         while True:
             rest_s = _IDLE_S
             try:
-                jobs = await self._look()
-                self._tell(event("jobs", {"jobs": [job.plain() for job in jobs]}))
-                if any(job.state in (JobState.RELEASED, JobState.CLAIMED) for job in jobs):
+                seen = await self._look()
+                self._tell(event("jobs", seen))
+                if any(job["state"] in (JobState.RELEASED, JobState.CLAIMED) for job in seen["jobs"]):
                     rest_s = _UNDER_WAY_S
             except ServiceUnreachable as away:
                 self._tell(event("trouble", {"detail": str(away)}))
@@ -134,7 +136,8 @@ class LiveRoutes:
         Tell the last jobs that the API key may see, now and whenever one of them changed.
 
         Events: `key` once, with the key's name, scopes and PBXs; `jobs` with the whole list, the one handed in
-        last first; `trouble` while Redis does not answer; `revoked` as the last one, should the key be.
+        last first, each with its `obstacle`, and with the `standstill` of the PBXs; `trouble` while Redis does not
+        answer; `revoked` as the last one, should the key be.
         """
         if self._open >= MOST_STREAMS or self._intake.is_stopping:
             detail = "as many pages are looking at this intake as it serves; close one, or try again later"
@@ -182,7 +185,9 @@ class LiveRoutes:
     def _listening(self, pbxs: tuple[str, ...]) -> Iterator[Feed]:
         feed = self._feeds.get(pbxs)
         if feed is None:
-            feed = self._feeds[pbxs] = Feed(lambda: self._last_jobs(pbxs), self._intake.ends.next_end)
+            holding = Holding(self._intake.dialer, pbxs)
+            look = partial(self._intake.ask, self._last_jobs, pbxs, holding)
+            feed = self._feeds[pbxs] = Feed(look, self._intake.ends.next_end)
         try:
             with feed.listening():
                 yield feed
@@ -190,11 +195,11 @@ class LiveRoutes:
             if feed.is_idle:
                 self._feeds.pop(pbxs, None)
 
-    async def _last_jobs(self, pbxs: tuple[str, ...]) -> list[DialResult]:
+    def _last_jobs(self, pbxs: tuple[str, ...], holding: Holding) -> dict[str, Any]:
         # Jobs refused before they had a PBX are everybody's, as in `Caller.may_use`.
         wanted = JobFilter(pbxs=(*pbxs, "") if pbxs else ())
-        jobs, _ = await self._intake.ask(self._intake.dialer.hopper.find, wanted, most=MOST_JOBS)
-        return jobs
+        jobs, _ = self._intake.dialer.hopper.find(wanted, most=MOST_JOBS)
+        return holding.look(jobs)
 
 
 class _Stream(StreamingResponse):

@@ -34,6 +34,28 @@ class Accepted(BaseModel):
     href: str = Field(examples=["/v1/dial-jobs/0190f3f2-5b57-5c3e-9b3a-4f0e8c9d7a11"])
 
 
+class Held(BaseModel):
+    """One thing that holds a job back now."""
+
+    kind: str = Field(description="A stable word, as in `outdial why --help`.", examples=["pbx_paused"])
+    sentence: str = Field(examples=["PBX hq is paused"])
+    advice: str | None = Field(description="What a person can do.", examples=["`outdial resume hq` lifts that"])
+    until: AwareDatetime | None = Field(description="It holds at least so long; null: it may pass at any moment.")
+    at_most: AwareDatetime | None = Field(description="It holds no longer; null: not known.")
+    job_id: str | None = Field(description="The other job that it is about.")
+    needs_person: bool = Field(description="It passes only by what a person does.", examples=[True])
+
+
+class JobNow(DialResult):
+    """A job, and what holds it back."""
+
+    obstacle: Held | None = Field(
+        None,
+        description="What mainly holds the job back, as `outdial why` has it; null for a job that has ended, or "
+        "that nothing holds back.",
+    )
+
+
 class Page(BaseModel):
     """Some jobs, the one handed in last first."""
 
@@ -88,6 +110,10 @@ class PbxState(BaseModel):
     paused: bool = Field(description="By its own pause, or because everything is paused.")
     breaker: Literal["closed", "open", "half-open"]
     breaker_reason: str | None = None
+    takes_calls: bool = Field(description="Whether a call may begin as things stand.")
+    why_not: str | None = Field(
+        None, description="The reasons in words.", examples=["paused; no worker is running"]
+    )
 
 
 class Pbxs(BaseModel):

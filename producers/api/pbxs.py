@@ -1,5 +1,6 @@
 """Routes of PBXs: how they do, and pauses."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -10,7 +11,10 @@ from producers.api.description import problems
 from producers.api.intake import Intake
 from producers.api.models import Paused, Pbxs
 from producers.api.problems import Problem
-from worker.hopper import KILL_SWITCH, PbxView
+from producers.masking import masked
+from producers.obstacles import of_all_pbxs
+from producers.showing import TAKES_CALLS, pbx_state
+from worker.hopper import KILL_SWITCH, PbxGlance
 
 PATH = "/v1/pbxs"
 
@@ -44,11 +48,13 @@ class PbxRoutes:
     async def all(self, caller: Reader) -> Response:
         """See what waits and runs on each PBX that the API key may use, and whether it takes calls."""
         names = [name for name in self._intake.dialer.settings.pbx if caller.may_use(name)]
-        views = await self._intake.ask(lambda: [self._intake.dialer.hopper.view(name) for name in names])
-        paused = await self._intake.ask(self._intake.dialer.hopper.paused)
+        overview = await self._intake.ask(self._intake.dialer.hopper.overview, names)
+        stops = of_all_pbxs(overview.held_why, overview.refusal, len(overview.workers))
+        stopped = [one.sentence for one in stops]
         default = caller.only_pbx or self._intake.dialer.default_pbx
-        told = {"pbxs": [_plain(view) for view in views], "default": default if default in names else None}
-        return JSONResponse(told | {"everything_paused": KILL_SWITCH in paused})
+        seen = [_plain(glance, overview.everything_paused, stopped) for glance in overview.pbxs]
+        shown = {"pbxs": seen, "default": default if default in names else None}
+        return JSONResponse(shown | {"everything_paused": overview.everything_paused})
 
     async def pause(self, pbx: str, caller: Operator) -> Response:
         """Stop releases and claims of one PBX until somebody resumes it; calls under way end as they do."""
@@ -86,15 +92,18 @@ def _everything(caller: Caller) -> str:
     return KILL_SWITCH
 
 
-def _plain(view: PbxView) -> dict[str, object]:
+def _plain(glance: PbxGlance, everything_paused: bool, stopped: Sequence[str]) -> dict[str, object]:  # noqa: FBT001
+    state = pbx_state(glance, everything_paused, stopped)
     return {
-        "name": view.name,
-        "waiting": view.waiting,
-        "later": view.later,
-        "released": view.released,
-        "open_calls": view.open_calls,
-        "in_doubt": view.in_doubt,
-        "paused": view.paused,
-        "breaker": view.breaker,
-        "breaker_reason": view.barred_reason or None,
+        "name": glance.name,
+        "waiting": glance.waiting_in_all,
+        "later": glance.later,
+        "released": glance.released,
+        "open_calls": glance.open_calls,
+        "in_doubt": glance.in_doubt,
+        "paused": glance.is_paused or everything_paused,
+        "breaker": glance.breaker.state,
+        "breaker_reason": glance.breaker.reason or None,
+        "takes_calls": state == TAKES_CALLS,
+        "why_not": None if state == TAKES_CALLS else masked(state),
     }

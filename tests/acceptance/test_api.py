@@ -18,6 +18,7 @@ from ops.installation import GENEROUS_S, PATIENT, eventually, installation, serv
 from ops.pbx_simulator.certificate import keep_certificate
 from producers import apikeys
 from tests.acceptance.intake import JOB, Client, Intake, intake, problem_of, settings_file
+from tests.conftest import pbx_settings
 
 JOBS, BATCH = "/v1/dial-jobs", "/v1/dial-jobs:batch"
 CSV, NDJSON = {"Content-Type": "text/csv"}, {"Content-Type": "application/x-ndjson"}
@@ -158,6 +159,37 @@ def test_a_long_poll_ends_when_the_job_does(client: Client) -> None:
         waiting = threads.submit(client.get, f"{href}?wait=30")
         assert client.post(f"{href}:cancel").json()["state"] == "cancelled"
         assert waiting.result().json()["state"] == "cancelled"
+
+
+def test_a_job_is_shown_with_what_holds_it_back(served: Intake) -> None:
+    client, hopper = served.client(), served.dialer.hopper
+    hopper.heartbeat("w@test", slots=4, ttl_s=600)
+    hopper.register("hq", pbx_settings())
+
+    def obstacle() -> dict[str, object] | None:
+        found: dict[str, object] | None = client.get(href).json()["obstacle"]
+        return found
+
+    href = client.hand_in(extid="1077").headers["Location"]
+    assert obstacle() is None
+    assert client.get("/v1/pbxs").json()["pbxs"][0]["takes_calls"] is True
+    hopper.pause("hq")
+    assert obstacle() == {
+        "kind": "pbx_paused",
+        "sentence": "PBX hq is paused",
+        "advice": "`outdial resume hq` lifts that",
+        "until": None,
+        "at_most": None,
+        "job_id": None,
+        "needs_person": True,
+    }
+    hopper.resume("hq")
+    hopper.heartbeat("w@test", slots=0, ttl_s=600)
+    assert (obstacle() or {})["kind"] == "no_worker"
+    hq = client.get("/v1/pbxs").json()["pbxs"][0]
+    assert (hq["takes_calls"], hq["why_not"]) == (False, "no worker is running")
+    client.post(f"{href}:cancel")
+    assert obstacle() is None
 
 
 # --- operating ------------------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ from worker.hopper import JobFilter, Order
 from worker.jobs import DialJob, DialResult, RefusedJob
 
 NUMBER = "+12025550143"
+# What the page says of a live connection while no worker runs, as in most tests here.
+STILL = "Not dialing: no worker is running"
 HOSTILE = "<img src=x onerror=\"document.title='taken over'\"><script>document.title='taken over'</script>"
 
 
@@ -49,7 +51,7 @@ class Intake:
 
     def jobs(self, extid: str) -> list[DialResult]:
         """Return the jobs of an extension."""
-        return self.site.hopper.find(JobFilter(extid=extid), most=20)[0]
+        return self.site.hopper.find(JobFilter(extids=(extid,)), most=20)[0]
 
 
 @contextmanager
@@ -156,6 +158,33 @@ def test_a_call_is_seen_from_waiting_to_placed_without_reload(visit: Visit, inta
     assert visit.complaints == []
 
 
+def test_what_keeps_jobs_from_being_dialed_is_shown_live(visit: Visit, intake: Intake) -> None:
+    hopper, link, said = intake.site.hopper, visit.page.locator("#link"), visit.page.locator("#said")
+    hopper.register("hq", intake.site.settings.pbx["hq"])
+    hopper.heartbeat("w@page", slots=4, ttl_s=600)
+    visit.enter(intake.key())
+    expect(link).to_have_text("Live")
+    visit.dial("1011", NUMBER)
+    visit.page.keyboard.press("Enter")
+    expect(said).to_have_text("Handed in: extension 1011 rings as soon as its turn comes.")
+    row = visit.rows.first
+    expect(row).to_contain_text("Waits for its turn")
+
+    hopper.pause("hq")
+    expect(row).to_contain_text("PBX hq is paused")
+    expect(row).to_contain_text("`outdial resume hq` lifts that")
+    expect(said).to_have_text("Handed in: extension 1011 waits. PBX hq is paused.")
+    expect(link).to_have_text("Not dialing: PBX hq is paused")
+    hopper.resume("hq")
+    expect(said).to_contain_text("rings as soon as its turn comes")
+
+    hopper.heartbeat("w@page", slots=0, ttl_s=600)
+    expect(link).to_have_text(STILL)
+    expect(row).to_contain_text("No worker is running")
+    expect(said).to_have_text("Handed in: extension 1011 waits. No worker is running.")
+    assert policy_breaches(visit) == []
+
+
 def test_a_remembered_key_is_there_in_the_next_tab_and_gone_when_forgotten(visit: Visit, intake: Intake) -> None:
     key = intake.key()
     visit.page.get_by_label("Remember on this computer").check()
@@ -195,7 +224,7 @@ def test_a_double_click_is_one_job_and_a_later_press_another(visit: Visit, intak
     visit.page.goto("/")
     visit.enter(intake.key())
     visit.dial("1004", NUMBER)
-    expect(visit.page.locator("#link")).to_have_text("Live")
+    expect(visit.page.locator("#link")).to_have_text(STILL)
     visit.page.clock.pause_at(60_000)  # so that no press is a later one before the test says so
     button = visit.page.get_by_role("button", name="Dial")
     held: list[Any] = []
@@ -259,7 +288,7 @@ def test_a_waiting_job_can_be_cancelled_by_keyboard(visit: Visit, intake: Intake
 def test_a_revoked_key_is_said_to_be_without_a_press(visit: Visit, intake: Intake) -> None:
     key = intake.key()
     visit.enter(key)
-    expect(visit.page.locator("#link")).to_have_text("Live")
+    expect(visit.page.locator("#link")).to_have_text(STILL)
     intake.site.hopper.revoke_key(intake.key_id)
     expect(visit.page.get_by_role("alert").filter(has_text="not known, or was revoked")).to_be_visible()
     expect(visit.page.get_by_label("API key", exact=True)).to_be_focused()
@@ -277,7 +306,7 @@ def test_what_a_key_may_not_do_is_said(visit: Visit, intake: Intake) -> None:
     expect(button).to_be_enabled()
     visit.page.get_by_role("button", name="Forget key").click()
     visit.enter(intake.key(requests=2, window_s=60))  # the list and the PBXs
-    expect(visit.page.locator("#link")).to_have_text("Live")
+    expect(visit.page.locator("#link")).to_have_text(STILL)
     visit.dial("1010", NUMBER)
     button.click()
     expect(visit.page.get_by_role("alert").filter(has_text="too many requests. Try again in")).to_be_visible()
@@ -310,7 +339,7 @@ def test_a_lost_connection_is_said_to_be_lost_and_taken_up_again(browser: Browse
         expect(link).to_contain_text("The connection is lost. Trying again in")
         visit.page.unroute("**/v1/live")
         visit.page.get_by_role("button", name="Try now").click()
-        expect(link).to_have_text("Live")
+        expect(link).to_have_text(STILL)
         another.process.terminate()
         # Streams end with the server: it need not wait for them, nor cut them off, which it would say in its log.
         another.process.wait(timeout=GENEROUS_S)

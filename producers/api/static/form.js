@@ -2,6 +2,7 @@
 
 import { ask, choices, keepChoices, KeyRefused, problemOf, restOf } from "./door.js";
 import { element, one, say } from "./elements.js";
+import { standsInTheWay } from "./jobs.js";
 
 const LABELS = { extid: "Extension", outto: "Number", pbx: "PBX", priority: "Priority", autoanswer: "Picking up" };
 // The second press of a double click comes within a second; whoever waits longer means a second call.
@@ -28,6 +29,7 @@ export class DialForm {
   #wish = null;
   #isBusy = false;
   #pbxs = [];
+  #handedIn = null;
 
   /** @param {Object} tell Functions: accepted(job), refused(). */
   constructor(tell) {
@@ -50,6 +52,7 @@ export class DialForm {
   /** Forget what was said, for another key. */
   clear() {
     this.#wish = null;
+    this.#handedIn = null;
     one("dial").disabled = false;
     one("said").textContent = "";
     this.#complainOf([]);
@@ -96,6 +99,21 @@ export class DialForm {
     else if (chosen && chosen.breaker !== "closed") hint = `${chosen.name} does not answer at present: jobs wait until it does.`;
     one("pbx-hint").textContent = hint;
     one("pbx-hint").className = hint ? "hint warn" : "hint";
+  }
+
+  /** Say of the job that was handed in last what the server's list says of it now. */
+  follow(jobs) {
+    const job = this.#handedIn && jobs.find((one_) => one_.job_id === this.#handedIn);
+    if (!job || this.#isBusy) return;
+    const inTheWay = standsInTheWay(job);
+    const who = `Handed in: extension ${job.extid}`;
+    let text = "Handed in: what came of it is in the list.";
+    if (inTheWay) text = `${who} waits. ${inTheWay}.`;
+    else if (["waiting", "released"].includes(job.state)) text = `${who} rings as soon as its turn comes.`;
+    else if (job.state === "claimed") text = `${who} is being called.`;
+    else this.#handedIn = null;
+    one("said").classList.toggle("warn", Boolean(inTheWay));
+    if (one("said").textContent !== text) one("said").textContent = text;
   }
 
   #fields() {
@@ -178,7 +196,9 @@ export class DialForm {
       keepChoices({ extid: fields.extid, pbx: fields.pbx });
       one("said").textContent = isRepeat
         ? "That was the same once more, a moment after: it stays one job."
-        : `Handed in: extension ${fields.extid} rings as soon as its turn comes.`;
+        : `Handed in: a call of extension ${fields.extid}.`;
+      one("said").classList.remove("warn");
+      this.#handedIn = isRepeat ? null : job.job_id;
       this.#tell.accepted({
         job_id: job.job_id,
         state: job.state,
@@ -196,11 +216,13 @@ export class DialForm {
   }
 
   #fail(sentence_) {
+    this.#handedIn = null;
     one("said").textContent = "";
     say("dial-error", sentence_);
   }
 
   #complainOf(errors) {
+    this.#handedIn = null;
     one("said").textContent = "";
     say("dial-error", "");
     Object.keys(LABELS).forEach((field) => this.#complain(field, ""));

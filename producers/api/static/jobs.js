@@ -36,10 +36,23 @@ function ago(moment) {
   return short.format(moment);
 }
 
+// What only a person ends, or nobody can foresee, is said first; all else is the job's turn.
+const WAITS_FOR_ITS_TURN = ["due", "login", "slot", "extension", "lane", "lines", "workers_full", "permit", "round", "placing"];
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Return what keeps a job from being dialed though its turn may come, as a sentence; "" if nothing does. */
+export function standsInTheWay(job) {
+  const { obstacle } = job;
+  return obstacle && !WAITS_FOR_ITS_TURN.includes(obstacle.kind) ? capital(obstacle.sentence) : "";
+}
+
 /** Return what became of a job, as one or two lines: {main, isId, more}. */
 function story(job) {
   const cause = [job.errno, job.error].filter(Boolean).join(": ");
   const tries = job.attempts > 1 ? `${job.attempts} attempts` : "";
+  const inTheWay = standsInTheWay(job);
+  if (inTheWay) return { main: inTheWay, more: [job.obstacle.advice && capital(job.obstacle.advice), cause].filter(Boolean).join("; ") };
   switch (job.state) {
     case "placed":
       if (job.callid) return { main: job.callid, label: "Call id", more: tries };
@@ -47,7 +60,7 @@ function story(job) {
     case "unknown":
       return { main: "It may have rung, so it is not dialed again.", more: cause };
     case "waiting":
-      return { main: cause ? "To be tried again" : MEANINGS.waiting, more: cause };
+      return { main: cause ? "To be tried again" : MEANINGS.waiting, more: job.obstacle ? capital(job.obstacle.sentence) : cause };
     default:
       return { main: cause || MEANINGS[job.state] || "", more: tries };
   }

@@ -57,7 +57,10 @@ const stream = new Stream({
       form.allow(data.scopes);
       list.allow(data.scopes);
     }
-    if (name === "jobs") list.show(data.jobs);
+    if (name === "jobs") {
+      list.show(data.jobs);
+      form.follow(data.jobs);
+    }
   },
 });
 one("again").addEventListener("click", () => stream.now());

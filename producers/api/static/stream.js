@@ -84,7 +84,7 @@ export class Stream {
         clearTimeout(silence);
         silence = watch();
         if (name === "revoked") return this.#tell.refused();
-        if (name === "jobs") this.#isWell();
+        if (name === "jobs") this.#isWell(data.standstill);
         if (name === "trouble") this.#tell.link("lost", "The server cannot reach its Redis: what is shown may be old");
         if (name) this.#tell.event(name, data);
       }
@@ -94,10 +94,12 @@ export class Stream {
     if (cut === this.#cut) this.#rest("The server has ended the connection");
   }
 
-  #isWell() {
+  /** There is an answer: say whether calls begin, which is all that "live" means to whoever dials. */
+  #isWell(standstill) {
     this.#rest_s = FIRST_REST_S;
     this.#lost = "";
-    this.#tell.link("live", "Live");
+    if (!standstill) this.#tell.link("live", "Live");
+    else this.#tell.link("still", `${standstill.everywhere ? "Not dialing" : "Dialing in part"}: ${standstill.sentence}`);
   }
 
   #refused(answer, cut) {
