@@ -21,6 +21,7 @@ from producers.api.logbook import Logbook
 from producers.api.methods import Heads
 from producers.api.page import OPEN_PATHS, PageRoutes
 from producers.api.pbxs import PbxRoutes
+from producers.api.redials import RedialRoutes
 from producers.api.traces import Traces
 from producers.crm import Adapter
 from producers.enqueue import Dialer
@@ -56,7 +57,8 @@ def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
     )
     # The batch comes before the route of one job, which would take `:batch` for the end of an id.
     routers = [
-        part(intake).router for part in (BatchRoutes, JobRoutes, PbxRoutes, HookRoutes, HealthRoutes, PageRoutes)
+        part(intake).router
+        for part in (BatchRoutes, JobRoutes, RedialRoutes, PbxRoutes, HookRoutes, HealthRoutes, PageRoutes)
     ]
     for router in routers:
         app.include_router(router)

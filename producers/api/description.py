@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from producers.api.models import Resolution
+from producers.api.models import RedialOne, RedialSelected, Resolution
 from producers.api.problems import MEDIA_TYPE, ProblemBody
 from producers.api.schemas import BATCH_ANSWER, BATCH_BODY, IDEMPOTENCY_KEY, JOB_EXAMPLES, job_schema
 
@@ -74,6 +74,8 @@ def _json_body(schema: str, **more: Any) -> dict[str, Any]:
 # `openapi_extra=` of the routes that read their bodies themselves.
 JOB_BODY = _json_body("DialJob", examples=JOB_EXAMPLES) | {"parameters": [IDEMPOTENCY_KEY]}
 RESOLUTION_BODY = _json_body("Resolution", example={"verdict": "placed", "callid": "1732356.77"})
+REDIAL_BODY = _json_body("Redial", example={"reason": "the trunk was down"})
+REDIALS_BODY = _json_body("Redials", example={"state": ["failed"], "errno": ["unreachable"], "dry_run": True})
 BATCH = _body(BATCH_BODY, IDEMPOTENCY_KEY)
 # `responses=` of the batch.
 BATCH_ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -112,7 +114,10 @@ def describe(app: FastAPI, pbxs: Collection[str]) -> dict[str, Any]:
 
 def _schemas(found: dict[str, Any], pbxs: Collection[str]) -> dict[str, Any]:
     schemas = {name: own for name, own in found.items() if not name.endswith("ValidationError")}
-    own = [model.model_json_schema(ref_template=_SCHEMAS + "{model}") for model in (Resolution, ProblemBody)]
+    own = [
+        model.model_json_schema(ref_template=_SCHEMAS + "{model}")
+        for model in (Resolution, RedialOne, RedialSelected, ProblemBody)
+    ]
     for schema in (job_schema(pbxs), *own):
         schemas |= schema.pop("$defs", {})
         schemas[schema["title"]] = schema
@@ -137,7 +142,12 @@ def _complete(operation: dict[str, Any], *, is_open: bool) -> None:
 def _link(paths: dict[str, Any]) -> None:
     """Tell what can be done with a job that was handed in."""
     jobs = paths["/v1/dial-jobs"]["post"]["responses"]["202"]
-    names = {"look": ("", "get"), "cancel": (":cancel", "post"), "resolve": (":resolve", "post")}
+    names = {
+        "look": ("", "get"),
+        "cancel": (":cancel", "post"),
+        "resolve": (":resolve", "post"),
+        "redial": (":redial", "post"),
+    }
     jobs["links"] = {
         name: {
             "operationId": paths[f"/v1/dial-jobs/{{job_id}}{suffix}"][method]["operationId"],

@@ -151,15 +151,19 @@ class JobRoutes:
         if filters.key is not None:
             return _page(await self._by_key(filters.key, caller), None, request)
         if filters.pbx is not None and not caller.may_use(filters.pbx):
-            raise _foreign(filters.pbx, parameter="pbx")
+            raise foreign(filters.pbx, parameter="pbx")
         everything = (*caller.pbxs, "") if caller.pbxs else ()
         wanted = JobFilter(
             states=tuple(filters.state),
             pbxs=(filters.pbx,) if filters.pbx is not None else everything,
             origins=(filters.origin,) if filters.origin else (),
             extids=(filters.extid,) if filters.extid else (),
-            since=_unix(filters.since),
-            before=_unix(filters.before),
+            errnos=tuple(filters.errno),
+            metadata=dict(entry.split("=", 1) for entry in filters.metadata),
+            since=unix_s(filters.since),
+            before=unix_s(filters.before),
+            ended_since=unix_s(filters.ended_since),
+            ended_before=unix_s(filters.ended_before),
         )
         jobs, after = await self._intake.ask(self._newest, wanted, filters.cursor or "", filters.limit)
         return _page(jobs, after, request)
@@ -176,27 +180,27 @@ class JobRoutes:
         With `wait` the answer comes when the job has ended, or after so many seconds.
         """
         until = time.monotonic() + min(wait, LONGEST_WAIT_S)
-        result = await self._known(job_id, caller)
+        result = await known_job(self._intake, job_id, caller)
         while not result.state.is_final and (left := until - time.monotonic()) > 0:
             if self._intake.is_stopping:
                 break
             await self._intake.ends.next_look(result.job_id, left)
-            result = await self._known(job_id, caller)
+            result = await known_job(self._intake, job_id, caller)
         obstacle = await self._intake.ask(obstacle_of, self._intake.dialer, result)
         return JSONResponse(result.plain() | {"obstacle": obstacle})
 
     async def cancel(self, job_id: JobId, caller: Withdrawer) -> Response:
         """Withdraw a job that no call was begun for; again it changes nothing."""
-        known = await self._known(job_id, caller)
+        known = await known_job(self._intake, job_id, caller)
         hopper = self._intake.dialer.hopper.acting_as(caller.actor)
         word, state = await self._intake.ask(hopper.cancel, known.job_id)
         if word == "too_late":
             raise Problem(409, f"it is too late to cancel: the job is {state}")
-        return JSONResponse((await self._known(job_id, caller)).plain())
+        return JSONResponse((await known_job(self._intake, job_id, caller)).plain())
 
     async def resolve(self, request: Request, job_id: JobId, caller: Operator) -> Response:
         """Say what became of a job that ended as unknown: `placed` (with its callid), `failed`, or `redial`."""
-        known = await self._known(job_id, caller)
+        known = await known_job(self._intake, job_id, caller)
         said = _resolution(await read_json(request, most=self._intake.settings.max_body_bytes))
         hopper = self._intake.dialer.hopper.acting_as(caller.actor)
         word, state = await self._intake.ask(
@@ -206,7 +210,7 @@ class JobRoutes:
             raise Problem(409, f"only a job that ended as unknown can be resolved; this one is {state}")
         if word == "expired":
             raise Problem(409, "its expires_at has passed, so it is not dialed again; say placed or failed")
-        return JSONResponse((await self._known(job_id, caller)).plain())
+        return JSONResponse((await known_job(self._intake, job_id, caller)).plain())
 
     def _job(self, fields: Mapping[str, Any], caller: Caller) -> DialJob:
         if fields.get("pbx") is None and caller.only_pbx:
@@ -214,7 +218,7 @@ class JobRoutes:
         job = self._intake.dialer.job_for(fields)
         assert job.pbx is not None, "the door names it"
         if not caller.may_use(job.pbx):
-            raise _foreign(job.pbx)
+            raise foreign(job.pbx)
         return job
 
     async def _kept(self, order: Order) -> Receipt:
@@ -229,13 +233,6 @@ class JobRoutes:
             jobs_accepted("api")
         return receipt
 
-    async def _known(self, job_id: str, caller: Caller) -> DialResult:
-        known = known_form(job_id)
-        result = await self._intake.ask(self._intake.dialer.hopper.result, known) if known else None
-        if result is None or not caller.may_use(result.pbx):
-            raise Problem(404, "there is no such job (any more); records are kept for some days after the end")
-        return result
-
     async def _by_key(self, key: str, caller: Caller) -> list[DialResult]:
         result = await self._intake.ask(self._intake.dialer.hopper.result, id_of_key(key))
         return [result] if result is not None and caller.may_use(result.pbx) else []
@@ -248,6 +245,20 @@ class JobRoutes:
             if not below or len(found) >= limit:
                 break
         return found, below
+
+
+async def known_job(intake: Intake, job_id: str, caller: Caller) -> DialResult:
+    """
+    Return a job that the caller may see.
+
+    Raises:
+        Problem: 404, if there is none.
+    """
+    known = known_form(job_id)
+    result = await intake.ask(intake.dialer.hopper.result, known) if known else None
+    if result is None or not caller.may_use(result.pbx):
+        raise Problem(404, "there is no such job (any more); records are kept for some days after the end")
+    return result
 
 
 def _advice(error: ServiceUnreachable, order: Order) -> str:
@@ -291,11 +302,13 @@ def _resolution(body: dict[str, Any]) -> Resolution:
     return said
 
 
-def _foreign(pbx: str, *, parameter: str | None = None) -> Problem:
-    detail = f"pbx: this API key may not use {pbx!r}"
-    where = FieldProblem(pointer=None if parameter else "/pbx", parameter=parameter, detail=detail)
+def foreign(pbx: str, *, parameter: str | None = None, pointer: str = "/pbx") -> Problem:
+    """Return the problem of a PBX that the API key may not use."""
+    detail = f"{(parameter or pointer).removeprefix('/')}: this API key may not use {pbx!r}"
+    where = FieldProblem(pointer=None if parameter else pointer, parameter=parameter, detail=detail)
     return Problem(403, detail, errors=[where])
 
 
-def _unix(moment: datetime | None) -> float | None:
+def unix_s(moment: datetime | None) -> float | None:
+    """Return a time as unix seconds."""
     return None if moment is None else moment.timestamp()

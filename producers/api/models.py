@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from producers.api.schemas import MOMENT
-from worker.fields import without_absent
+from producers.enqueue import LONGEST_LIFE_S
+from producers.redialing import LONGEST_REASON
+from worker.fields import MOST_METADATA, without_absent
 from worker.jobs import PBX_NAME, DialResult, JobState
 
 
@@ -69,12 +71,21 @@ class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: list[JobState] = Field(default_factory=list, max_length=len(JobState))
+    errno: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(default_factory=list, max_length=20)
+    metadata: list[Annotated[str, Field(pattern=r"^[^=]{1,64}=", max_length=600)]] = Field(
+        default_factory=list,
+        max_length=MOST_METADATA,
+        description="NAME=VALUE, exactly.",
+        examples=[["lead=L-020"]],
+    )
     pbx: str | None = Field(None, pattern=PBX_NAME)
     extid: str | None = Field(None, pattern=r"^[0-9]{1,10}$")
     origin: str | None = Field(None, pattern=r"^[a-z]+:[A-Za-z0-9._-]{1,64}$", examples=["hook:pipedrive"])
     key: str | None = Field(None, min_length=1, max_length=200)
     since: Moment | None = None
     before: Moment | None = None
+    ended_since: Moment | None = None
+    ended_before: Moment | None = None
     limit: int = Field(50, ge=1, le=200)
     cursor: str | None = Field(None, pattern=r"^[0-9]{1,15}$", description="`next` of the page before.")
 
@@ -96,6 +107,78 @@ class Resolution(BaseModel):
     verdict: Literal["placed", "failed", "redial"] = Field(examples=["placed"])
     callid: str | None = Field(None, pattern=r"^[0-9A-Za-z._-]{1,64}$", examples=["1732356.77"])
     reason: str | None = Field(None, max_length=200, examples=["seen in the call records"])
+
+
+Extid = Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]
+Errno = Annotated[str, Field(min_length=1, max_length=64)]
+Origin = Annotated[str, Field(pattern=r"^[a-z]+:[A-Za-z0-9._-]{1,64}$")]
+PbxName = Annotated[str, Field(pattern=PBX_NAME)]
+Unplaced = Literal["failed", "unknown", "cancelled", "expired", "refused"]
+
+
+class RedialOne(BaseModel):
+    """How one job is to come back."""
+
+    model_config = ConfigDict(extra="forbid", title="Redial")
+
+    _without_absent = model_validator(mode="before")(without_absent)
+
+    pbx: PbxName | None = Field(None, description="Move the job to this PBX.", examples=["branch"])
+    even_if_rung: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="Also a job in state unknown: a phone may ring twice."
+    )
+    expires_in_s: Annotated[float, Field(strict=True)] | None = Field(
+        None,
+        gt=0,
+        le=LONGEST_LIFE_S,
+        allow_inf_nan=False,
+        description="The job expires this many seconds from now. By default its own time holds; a job whose time "
+        "is over gets as much again as it had.",
+    )
+    reason: str = Field("", max_length=LONGEST_REASON, examples=["the trunk was down"])
+
+
+class RedialSelected(RedialOne):
+    """Which jobs are to come back, and how. A job must match every field, and in a list one of its values."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        title="Redials",
+        json_schema_extra={
+            "if": {"properties": {"dry_run": {"const": True}}, "required": ["dry_run"]},
+            "else": {"properties": {"count": {"type": "integer"}}, "required": ["count"]},
+        },
+    )
+
+    state: list[Unplaced] = Field(default_factory=list, max_length=5, description="By default failed and expired.")
+    from_pbx: list[PbxName] = Field(default_factory=list, max_length=100)
+    extid: list[Extid] = Field(default_factory=list, max_length=100)
+    errno: list[Errno] = Field(default_factory=list, max_length=100, examples=[["unreachable"]])
+    origin: list[Origin] = Field(default_factory=list, max_length=100)
+    key: str | None = Field(None, min_length=1, max_length=200)
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=MOST_METADATA)
+    since: Moment | None = Field(None, description="Enqueued at or after.")
+    until: Moment | None = Field(None, description="Enqueued before.")
+    ended_since: Moment | None = Field(None, description="Ended at or after.")
+    ended_until: Moment | None = Field(None, description="Ended before.")
+    dry_run: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="Count the jobs, and change nothing."
+    )
+    count: Annotated[int, Field(strict=True)] | None = Field(
+        None, ge=0, le=10_000, description="How many jobs are expected; needed unless it is a dry run."
+    )
+
+
+class RedialAnswer(BaseModel):
+    """What became of the jobs that matched; counts are of jobs."""
+
+    redialed: int = Field(description="Jobs that wait again; 0 for a dry run.")
+    count: int = Field(description="Jobs that come back, or would.")
+    by_state: dict[str, int] = Field(description="The same by the state in which they had ended.")
+    moved_from: dict[str, int] = Field(
+        description="Of them, those that move to another PBX, by the PBX they leave."
+    )
+    stay: dict[str, int] = Field(description="Jobs that stay as they are, by the reason.")
 
 
 class PbxState(BaseModel):

@@ -19,6 +19,7 @@ from ops.pbx_simulator.certificate import keep_certificate
 from producers import apikeys
 from tests.acceptance.intake import JOB, Client, Intake, intake, problem_of, settings_file
 from tests.conftest import pbx_settings
+from worker.jobs import JobState
 
 JOBS, BATCH = "/v1/dial-jobs", "/v1/dial-jobs:batch"
 CSV, NDJSON = {"Content-Type": "text/csv"}, {"Content-Type": "application/x-ndjson"}
@@ -431,3 +432,101 @@ def test_from_a_request_to_a_ring(redis_server: EmbeddedRedis, tmp_path: Path, n
         (ring,) = site.pbxs["hq"].rings()
     assert (result["state"], result["callid"], result["metadata"]) == ("placed", ring.callid, {"lead": "L-7"})
     assert (ring.extid, ring.outto, again.json()["state"]) == ("1002", JOB["outto"], "placed")
+
+
+# --- bringing jobs back -----------------------------------------------------------------------------------------
+
+
+def ended_job(served: Intake, state: JobState = JobState.FAILED, **fields: object) -> str:
+    """Return a job that ended without a call."""
+    job_id = str(served.client().hand_in(**fields).json()["job_id"])
+    hopper = served.dialer.hopper
+    if state is JobState.CANCELLED:
+        hopper.cancel(job_id)
+        return job_id
+    # As a worker leaves it; the release of a pacer would hand out other tests' jobs too.
+    hopper.cancel(job_id)
+    hopper.client.hset(hopper.keys.job(job_id), mapping={"state": state, "errno": "10006", "error": "refused"})
+    return job_id
+
+
+def test_an_ended_job_comes_back(served: Intake) -> None:
+    client, job_id = served.client(), ended_job(served)
+
+    back = client.post(f"{JOBS}/{job_id}:redial", json={"reason": "the trunk was down", "expires_in_s": 600})
+
+    assert (back.status_code, back.json()["state"], back.json()["errno"]) == (200, "waiting", None)
+    record = served.dialer.hopper.record(job_id)
+    assert record["redialed_why"] == "the trunk was down"
+    assert record["redialed_by"].endswith("@api")
+    again = client.post(f"{JOBS}/{job_id}:redial", json={})
+    assert (again.status_code, "has not ended: it is waiting" in problem_of(again)["detail"]) == (409, True)
+
+
+def test_a_job_that_may_have_rung_comes_back_only_if_that_is_accepted(served: Intake) -> None:
+    client, job_id = served.client(), ended_job(served, JobState.UNKNOWN)
+    refused = client.post(f"{JOBS}/{job_id}:redial", json={})
+    assert (refused.status_code, "may have rung already" in problem_of(refused)["detail"]) == (409, True)
+    assert client.post(f"{JOBS}/{job_id}:redial", json={"even_if_rung": True}).json()["state"] == "waiting"
+
+
+def test_jobs_that_match_are_counted_and_then_brought_back(served: Intake) -> None:
+    client, path = served.client(), f"{JOBS}:redial"
+    ids = {ended_job(served, extid="7711", metadata={"lead": f"L-{number}"}) for number in range(3)}
+    filters = {"extid": ["7711"], "state": ["failed"]}
+
+    counted = client.post(path, json={**filters, "dry_run": True}).json()
+    assert counted == {"redialed": 0, "count": 3, "by_state": {"failed": 3}, "moved_from": {}, "stay": {}}
+    assert client.post(path, json=filters).status_code == 422
+    assert client.post(path, json={**filters, "count": 2}).status_code == 409
+    assert {served.dialer.hopper.record(job_id)["state"] for job_id in ids} == {"failed"}
+    one = {"metadata": {"lead": "L-1"}, "extid": ["7711"], "count": 1}
+    assert client.post(path, json=one).json()["redialed"] == 1
+    assert client.post(path, json={**filters, "count": 2, "pbx": "branch"}).json()["moved_from"] == {"hq": 2}
+    assert {served.dialer.hopper.record(job_id)["state"] for job_id in ids} == {"waiting"}
+
+
+def test_a_key_brings_back_jobs_of_its_own_pbxs_alone(served: Intake) -> None:
+    narrow, job_id = served.client(pbxs=("branch",)), ended_job(served, extid="7712")
+    assert narrow.post(f"{JOBS}/{job_id}:redial", json={}).status_code == 404
+    assert narrow.post(f"{JOBS}:redial", json={"extid": ["7712"], "dry_run": True}).json()["count"] == 0
+    assert narrow.post(f"{JOBS}:redial", json={"from_pbx": ["hq"], "dry_run": True}).status_code == 403
+    own = ended_job(served, extid="7712", pbx="branch")
+    assert narrow.post(f"{JOBS}/{own}:redial", json={"pbx": "hq"}).status_code == 403
+    reader = served.client("read", "enqueue")
+    assert reader.post(f"{JOBS}/{own}:redial", json={}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "count"),
+        ({"state": ["placed"]}, "state"),
+        ({"extid": "7711"}, "extid"),
+        ({"key": ""}, "key"),
+        ({"since": "yesterday"}, "since"),
+        ({"state": ["failed"], "count": -1}, "count"),
+        ({"state": ["failed"], "dry_run": "yes"}, "dry_run"),
+        ({"state": ["failed"], "expires_in_s": 0}, "expires_in_s"),
+        ({"state": ["failed"], "pbx": "nope", "dry_run": True}, "pbx"),
+        ({"state": ["failed"], "colour": "red"}, "colour"),
+    ],
+)
+def test_a_wrong_field_of_a_redial_is_named(client: Client, body: dict[str, object], field: str) -> None:
+    refused = client.post(f"{JOBS}:redial", json=body)
+    assert refused.status_code == 422
+    assert [error["pointer"] for error in problem_of(refused)["errors"]] == [f"/{field}"]
+
+
+def test_jobs_are_listed_by_metadata_errno_and_end(served: Intake) -> None:
+    client = served.client()
+    job_id = ended_job(served, extid="7713", metadata={"lead": "L=7713"})
+    for query in (
+        "metadata=lead%3DL%3D7713",
+        "extid=7713&errno=10006",
+        "extid=7713&ended_since=2020-01-01T00:00:00Z",
+    ):
+        assert [job["job_id"] for job in client.get(f"{JOBS}?{query}").json()["jobs"]] == [job_id], query
+    for query in ("metadata=lead%3Dother", "extid=7713&ended_before=2020-01-01T00:00:00Z"):
+        assert client.get(f"{JOBS}?{query}").json()["jobs"] == [], query
+    assert client.get(f"{JOBS}?metadata=lead").status_code == 422
