@@ -1,8 +1,8 @@
 """The work of `outdial import`: a file's rows become jobs, and the same file again adds none."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
 from producers.enqueue import Dialer, Refusal, Ticket
@@ -24,11 +24,12 @@ SOURCES: dict[FileFormat, Callable[[TextIO], Source]] = {"csv": CsvFile, "ndjson
 
 @dataclass(slots=True)
 class Tally:
-    """How many rows went which way."""
+    """How many rows went which way; `known` has the states of the jobs that were already there."""
 
     added: int = 0
     already_there: int = 0
     rejected: int = 0
+    known: Counter[str] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
@@ -43,6 +44,12 @@ class Tally:
             self.added += 1
         else:
             self.already_there += 1
+            self.known[str(outcome.state)] += 1
+
+    def plain(self) -> dict[str, Any]:
+        """Return the counts, JSON-ready."""
+        counts = {"added": self.added, "already_there": self.already_there, "rejected": self.rejected}
+        return counts | {"known": dict(self.known)}
 
     def __str__(self) -> str:
         return f"{self.added:,} added, {self.already_there:,} already there, {self.rejected:,} rejected"

@@ -21,7 +21,7 @@ from tests.conftest import pbx_settings
 from tests.integration.conftest import Run
 from worker.errors import InputRefused, KeyConflict
 from worker.hopper import Go, Hopper, JobFilter
-from worker.jobs import DialJob, JobState
+from worker.jobs import DialJob, JobState, id_of_key
 
 pytestmark = pytest.mark.usefixtures("clock")
 OUTDIAL = [sys.executable, "-m", "producers.cli"]
@@ -329,6 +329,39 @@ def test_the_same_file_again_adds_nothing_and_equal_rows_are_two_jobs(
     again = run("import", str(file))
     assert (again.exit_code, again.stdout) == (0, "0 added, 4 already there, 0 rejected\n")
     assert (waiting(hopper, "hq"), waiting(hopper, "branch")) == (3, 1)
+
+
+def test_an_import_reports_what_became_of_known_rows_and_brings_failures_back(
+    run: Run, hopper: Hopper, tmp_path: Path
+) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text("extid,outto,key\n1001,41001,a\n1002,41002,b\n1003,41003,c\n1004,41004,d\n")
+    run("import", str(file))
+    ids = {key: id_of_key(key) for key in "abcd"}
+    place(hopper, ids["a"])  # and the others are released
+    hopper.cancel(ids["b"])
+    hopper.cancel(ids["c"])
+    hopper.client.hset(hopper.keys.job(ids["c"]), "state", "failed")
+
+    known = run("import", str(file))
+    assert (known.exit_code, known.stdout) == (0, "0 added, 4 already there, 0 rejected\n")
+    assert sorted(known.stderr.partition(": the jobs that were already there: ")[2].split(".")[0].split(", ")) == [
+        "1 cancelled",
+        "1 failed",
+        "1 placed",
+        "1 released",
+    ]
+    assert f"`outdial import {file} --redial` brings back those that failed or expired" in known.stderr
+
+    back = run("import", str(file), "--redial")
+    assert back.stdout == "0 added, 4 already there, 0 rejected, 1 brought back\n"
+    assert {key: hopper.record(job_id)["state"] for key, job_id in ids.items()} == {
+        "a": "placed",
+        "b": "cancelled",
+        "c": "waiting",
+        "d": "released",
+    }
+    assert hopper.record(ids["c"])["redialed_why"] == "import of leads.csv"
 
 
 def test_name_format_and_order_of_a_file_do_not_matter(run: Run) -> None:
