@@ -11,7 +11,7 @@ from producers.times import duration, iso, iso_or_none, told
 from worker.jobs import DialResult, JobState
 from worker.settings import Settings
 
-_HAND_IN_AGAIN = "hand the job in again, under another key"
+_HAND_IN_AGAIN = "enqueue the job again, under another key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class Explanation:
                 f"look in the call records of PBX {facts.pbx} for a call of extension {facts.extid}{when}",
                 f"say what came of it: `outdial resolve {self.job_id}` and --placed CALLID, --redial or --failed",
             )
+        if facts.state in (JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED):
+            return (f"bring it back by `outdial redial {self.job_id}` if it should still be called",)
         return tuple(dict.fromkeys(one.advice for one in self.found if one.advice))
 
     @property

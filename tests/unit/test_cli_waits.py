@@ -114,7 +114,7 @@ def test_an_ended_job_says_what_came_of_it_and_when() -> None:
 def test_a_damaged_record_says_what_is_wrong_without_a_number() -> None:
     account = explained(Facts(state="damaged", damage="0901234567 is missing"))
     assert "so nothing dials it any more: xxxxxxxx67 is missing" in account.summary
-    assert account.advice == ("hand the job in again, under another key",)
+    assert account.advice == ("enqueue the job again, under another key",)
     assert json.loads(json.dumps(account.plain()))["as_of"] is None
 
 
