@@ -111,7 +111,7 @@ class Looking:
             wanted: The filter.
             below: Where the page before ended; empty for the first.
             most: Jobs on a page.
-            most_looked_at: Jobs looked at; keeps this quick (about 2 ms) where few match.
+            most_looked_at: Jobs looked at; keeps this quick (a few milliseconds) where few match.
 
         Returns:
             The jobs, perhaps fewer than *most*, and where the next page begins: empty behind the last one.

@@ -24,7 +24,8 @@ local lists = {}
 for list, field in pairs({ states = 'state', pbxs = 'pbx', origins = 'origin', extids = 'extid', errnos = 'errno' }) do
   if filter[list] and filter[list][1] then lists[field] = set_of(filter[list]) end
 end
-local fields = { 'pbx', 'extid', 'enqueued_at', 'origin' }
+local fields = { 'state', 'enqueued_at' }
+for field in pairs(lists) do fields[#fields + 1] = field end
 if filter.ended_since or filter.ended_before then fields[#fields + 1] = 'finished_at' end
 if filter.metadata then fields[#fields + 1] = 'metadata' end
 
@@ -36,15 +37,14 @@ end
 
 local function brings(metadata)
   if not filter.metadata then return true end
-  local entries = metadata and cjson.decode(metadata) or {}
+  local readable, entries = pcall(cjson.decode, metadata or '{}')
   for name, value in pairs(filter.metadata) do
-    if entries[name] ~= value then return false end
+    if not readable or type(entries) ~= 'table' or entries[name] ~= value then return false end
   end
   return true
 end
 
-local function passes(record)
-  if not record.state or record.damage then return false end
+local function matches(record)
   for field, set in pairs(lists) do
     if not set[record[field] or ''] then return false end
   end
@@ -55,12 +55,18 @@ end
 
 local found, looked_at = {}, 0
 
--- Takes the job if it passes; returns false where no earlier one can pass either, for arrivals have an order in time.
+-- Takes the job if it matches; returns false where no earlier one can match either, for arrivals have an order in time.
+-- Few jobs match, as a rule, so whether a record is sound is asked last.
 local function look_at(id)
   looked_at = looked_at + 1
-  local record = read(id, unpack(fields))
-  if passes(record) then found[#found + 1] = id end
-  return not (filter.since and tonumber(record.enqueued_at or NOW) < filter.since)
+  local values = redis.pcall('HMGET', key('job', id), unpack(fields))
+  if values.err then return true end
+  local record = {}
+  for i, field in ipairs(fields) do record[field] = values[i] or nil end
+  if record.state and matches(record) and read(id, 'pbx', 'extid', 'enqueued_at').state then
+    found[#found + 1] = id
+  end
+  return not (filter.since and (tonumber(record.enqueued_at or '') or NOW) < filter.since)
 end
 
 local function is_enough() return #found >= filter.wanted or looked_at >= most end
