@@ -66,6 +66,24 @@ def test_leases_of_calls_last_as_long_as_before(stage: Stage, clock: StepClock, 
 
 
 @pytest.mark.parametrize("seconds", STEPS)
+def test_a_job_that_comes_before_the_step_is_known_waits_for_the_call_of_its_extension(
+    stage: Stage, clock: StepClock, seconds: float
+) -> None:
+    stage.open_pbx(open_call_s=60)
+    job_id, claim = stage.claimed("1001")
+    stage.finish(job_id, "n1", claim)
+    compared = beat(stage).compared
+    clock.advance(seconds)
+    other = stage.put("1001")
+
+    stage.hopper.set_clock(compared, seconds)
+
+    assert stage.release() == []
+    pass_time(stage, clock, 60)
+    assert stage.release() == [other]
+
+
+@pytest.mark.parametrize("seconds", STEPS)
 def test_a_claim_is_not_taken_for_dead(stage: Stage, clock: StepClock, seconds: float) -> None:
     job_id, claim = stage.claimed("1001")
     step(stage, clock, seconds)

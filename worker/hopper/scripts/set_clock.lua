@@ -40,6 +40,15 @@ local function move(list, is_lease)
   for i = 1, #all, 2 do redis.call('ZADD', list, moved(all[i + 1], is_lease), all[i]) end
 end
 
+-- A lane's turn comes after its extension's lease. A job that came since the step took the old lease for a lapsed one.
+local function move_turns(pbx, rank)
+  move(key('ring', pbx, rank))
+  for _, extid in ipairs(redis.call('ZRANGE', key('ring', pbx, rank), 0, -1)) do
+    local lease = redis.call('ZSCORE', key('exts', pbx), extid)
+    if lease then redis.call('ZADD', key('ring', pbx, rank), 'GT', lease, extid) end
+  end
+end
+
 local function move_field(home, name, is_lease)
   local time = redis.pcall('HGET', home, name)
   if type(time) == 'string' and tonumber(time) then redis.call('HSET', home, name, moved(time, is_lease)) end
@@ -78,7 +87,7 @@ for _, pbx in ipairs(pbxs) do
   note(key('doubts', pbx))
   for _, name in ipairs({ 'released', 'doubts' }) do move(key(name, pbx)) end
   for _, name in ipairs({ 'lines', 'exts' }) do move(key(name, pbx), true) end
-  for rank = 0, 2 do move(key('ring', pbx, rank)) end
+  for rank = 0, 2 do move_turns(pbx, rank) end
   move_fields(key('pbx', pbx), 'tat', 'barred_until', 'barred_since', 'probe_until', 'looked_at', 'login_until')
   move_fields(key('token', pbx), 'since', 'login_until')
   -- How far the PBX's clock is ahead of this one, which is behind by a step more.
