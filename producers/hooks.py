@@ -17,6 +17,7 @@ from worker.jobs import DialJob, JobState, RefusedJob
 
 _LONGEST_KEY = 200
 _EXTID = re.compile(r"[0-9]{1,10}")
+_ASKED = ("extid", "priority", "autoanswer", "on_unknown", "not_before")
 _MOST_METADATA, _LONGEST_NAME, _LONGEST_TEXT = 32, 64, 500
 
 
@@ -68,8 +69,16 @@ def _stored(dialer: Dialer, planned: Sequence[Planned]) -> Iterator[Verdict]:
 def _stored_as_refused(dialer: Dialer, planned: Planned, why: AlreadyExpired) -> Verdict:
     """Store a job that would expire at once as a refused one, so that the CRM gets its result."""
     job = planned.order.job
+    assert isinstance(job, DialJob), "a refused one does not expire"
+    asked = {name: str(getattr(job, name)) for name in ("extid", "outto", "priority", "autoanswer", "on_unknown")}
     refused = RefusedJob(
-        "expired", str(why), key=job.key, pbx=job.pbx or "", extid=job.extid, metadata=job.metadata
+        "expired",
+        str(why),
+        key=job.key,
+        pbx=job.pbx or "",
+        extid=job.extid,
+        metadata=job.metadata,
+        asked=asked,
     )
     again = replace(planned, order=replace(planned.order, job=refused))
     [answer] = dialer.hopper.put_orders([again.order])
@@ -94,7 +103,8 @@ def _planned(dialer: Dialer, adapter: Adapter, wish: Wish) -> Planned:
         job, skipped = _first_usable(dialer, fields, wish, home=adapter.settings.country)
     except InputRefused as refused:
         cause = refused if fields["extid"] else _unknown_user(adapter.name, wish)
-        return Planned(wish, _order(adapter, _refused_job(dialer, fields, cause)))
+        asked = _asked(fields, wish, home=adapter.settings.country)
+        return Planned(wish, _order(adapter, _refused_job(dialer, fields, cause, asked)))
     return Planned(wish, _order(adapter, job), skipped)
 
 
@@ -168,7 +178,20 @@ def _unknown_user(source: str, wish: Wish) -> InputRefused:
     return InputRefused([sentence])
 
 
-def _refused_job(dialer: Dialer, fields: Mapping[str, Any], refused: InputRefused) -> RefusedJob:
+def _asked(fields: Mapping[str, Any], wish: Wish, *, home: str | None) -> dict[str, str]:
+    """Return what a redial needs once the rule that forbade the call has changed; empty if there is too little."""
+    number = next(iter(wish.numbers), None)
+    if number is None or len(number) > _LONGEST_NAME or not _EXTID.fullmatch(str(fields["extid"] or "")):
+        return {}
+    own = number.country if isinstance(number, Number) else None
+    plain = {name: str(fields[name]) for name in _ASKED if fields.get(name) is not None}
+    countries = {"country": own or wish.country, "home": home}
+    return {**plain, "outto": str(number), **{name: text for name, text in countries.items() if text}}
+
+
+def _refused_job(
+    dialer: Dialer, fields: Mapping[str, Any], refused: InputRefused, asked: Mapping[str, str]
+) -> RefusedJob:
     pbx, extid = fields["pbx"], str(fields["extid"] or "")
     try:
         pbx = dialer.pbx_for(pbx)
@@ -181,6 +204,7 @@ def _refused_job(dialer: Dialer, fields: Mapping[str, Any], refused: InputRefuse
         pbx=pbx,
         extid=extid if _EXTID.fullmatch(extid) else "",
         metadata=fields["metadata"],
+        asked=asked,
     )
 
 

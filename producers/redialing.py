@@ -1,5 +1,6 @@
 """Ended jobs that a person brings back: which of them can be dialed, where, and with which number."""
 
+import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,7 +48,7 @@ class Plan:
 
     def plain(self) -> dict[str, object]:
         """Return the plan as JSON-ready values; `pbx` is where the job is, or would be, in the end."""
-        to_pbx = self.redial.to_pbx if self.redial and not self.problem else ""
+        to_pbx = self.redial.target if self.redial and not self.problem else ""
         return {
             "job_id": self.job_id,
             "outcome": self.word,
@@ -80,7 +81,7 @@ class RedialCount:
                 counted.stay[plan.word] += 1
                 continue
             counted.states[str(plan.from_state)] += 1
-            if plan.redial.to_pbx:
+            if plan.redial.target not in ("", plan.from_pbx):
                 counted.moves[plan.from_pbx] += 1
         return counted
 
@@ -155,6 +156,8 @@ class Redialing:
         if word := self._obstacle(record, state):
             return _stays(plan, word, state)
         try:
+            if "outto" not in record:
+                return self._redial_refused(plan, json.loads(record["asked"]))
             return self._redial(plan, record["outto"])
         except InputRefused as refused:
             return Plan(job_id, "number", state, plan.from_pbx, problem=masked(str(refused)))
@@ -166,10 +169,17 @@ class Redialing:
             "damaged": state is None or record.get("errno") == "damaged",
             "not_ended": state is not None and not state.is_final,
             "placed": state is JobState.PLACED,
-            "no_number": not (record.get("outto") and record.get("pbx") and record.get("extid")),
+            "no_number": not _has_number(record),
             "may_have_rung": state is JobState.UNKNOWN and not self.even_if_rung,
         }
         return next((word for word, is_so in obstacles.items() if is_so), None)
+
+    def _redial_refused(self, plan: Plan, asked: Mapping[str, str]) -> Plan:
+        """A job that a rule refused asks again; other rules hold by now, or the same refuse it again."""
+        fields = {name: text for name, text in asked.items() if name not in ("country", "home")}
+        pbx = self.to_pbx or plan.from_pbx or None
+        job = self.dialer.job_for(fields | {"pbx": pbx}, country=asked.get("country"), home=asked.get("home"))
+        return replace(plan, redial=Redial(plan.job_id, plan.from_pbx, job=job))
 
     def _redial(self, plan: Plan, outto: str) -> Plan:
         to_pbx = self.to_pbx or plan.from_pbx
@@ -182,6 +192,12 @@ class Redialing:
         is_moved = to_pbx != plan.from_pbx
         redial = Redial(plan.job_id, plan.from_pbx, to_pbx if is_moved else "", number if is_moved else "")
         return replace(plan, redial=redial)
+
+
+def _has_number(record: Mapping[str, str]) -> bool:
+    if "outto" in record:
+        return bool(record.get("pbx") and record.get("extid"))
+    return record.get("state") == JobState.REFUSED and "asked" in record
 
 
 def _stays(plan: Plan, word: str, state: JobState | None) -> Plan:

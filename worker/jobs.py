@@ -160,7 +160,9 @@ class RefusedJob:
     A wish that a rule forbids: kept as a job in state `refused`, so that its result goes the usual way.
 
     It was never a `DialJob`, for what it was refused for may be that it cannot be one: `pbx` and `extid` are empty
-    where they are not known, and there is no number. `errno` is a word, `error` a sentence that quotes no number.
+    where they are not known. `errno` is a word, `error` a sentence that quotes no number. `asked` has what a
+    redial needs, once the rule has changed: the fields of a job as they came, and `country` and `home` as in
+    `Dialer.job_for`; it holds the number, and is empty where there is none or no extension.
     """
 
     errno: str
@@ -169,6 +171,7 @@ class RefusedJob:
     pbx: str = ""
     extid: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def job_id(self) -> str:
         """Return the id this job lives under; see `DialJob.job_id`."""

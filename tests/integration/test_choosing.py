@@ -8,8 +8,8 @@ import pytest
 from producers import Dialer
 from tests.integration.conftest import Run
 from tests.integration.hopper.stage import Stage
-from worker.hopper import Order
-from worker.jobs import DialJob, JobState
+from worker.hopper import Order, Receipt
+from worker.jobs import DialJob, JobState, RefusedJob
 
 NUMBER = "0901234567"
 NOBODY = "9bff261b-c003-5b66-9884-dab128f3cb83"
@@ -250,3 +250,55 @@ def test_the_same_jobs_again_are_dialed_once(run: Run, stage: Stage, dialer: Dia
     assert again.exit_code == 1
     assert "has not ended: it is waiting" in again.stderr
     assert dialer.hopper.record(job_id)["redials"] == "1"
+
+
+# --- what a rule refused
+
+
+def refused(stage: Stage, **facts: object) -> str:
+    fields: dict[str, object] = {
+        "pbx": "hq",
+        "extid": "1001",
+        "asked": {"extid": "1001", "outto": "+44 909 879 0018"},
+    }
+    job = RefusedJob("premium_number", "outto: 'xxx18' is a premium-rate number", **fields | facts)  # type: ignore[arg-type]
+    [receipt] = stage.hopper.put_orders([Order(job, origin="hook:crm")])
+    assert isinstance(receipt, Receipt)
+    return receipt.id
+
+
+def test_a_job_comes_back_once_the_rule_that_refused_it_has_changed(run: Run, stage: Stage, config: str) -> None:
+    rules = '[pbx.hq.numbers]\ncountry = "GB"\n'
+    settings = Path(config).read_text()
+    Path(config).write_text(settings + rules)
+    job_id = refused(stage)
+
+    stays = run("redial", "--state", "refused", "--yes")
+    assert stays.stdout == "0 jobs would be brought back.\n"
+    assert "they have a number that the PBX cannot or must not dial" in stays.stderr
+    assert "is a premium-rate number" in run("redial", job_id).stderr
+    assert stage.state(job_id) == "refused"
+
+    Path(config).write_text(settings + rules + 'premium = "allow"\n')
+    assert run("redial", "--state", "refused", "--yes").stdout == "1 job brought back.\n"
+    assert stage.release() == [job_id]
+    claim = stage.go(job_id, "n1")
+    assert (claim.extid, claim.outto) == ("1001", "09098790018")
+    assert "asked" not in stage.hopper.record(job_id)
+
+
+def test_a_refused_job_may_go_to_another_pbx(run: Run, stage: Stage) -> None:
+    stage.open_pbx("branch")
+    job_id = refused(stage, pbx="", asked={"extid": "1001", "outto": "41000", "priority": "urgent"})
+
+    assert run("redial", job_id, "--pbx", "branch").stdout == "1 job brought back.\n"
+
+    assert (stage.hopper.record(job_id)["pbx"], stage.hopper.record(job_id)["rank"]) == ("branch", "0")
+    assert stage.release() == [job_id]
+
+
+def test_a_job_that_was_refused_without_a_number_stays(run: Run, stage: Stage) -> None:
+    job_id = refused(stage, asked={})
+    result = run("redial", job_id)
+    assert result.exit_code == 1
+    assert "was refused before it had a number; enqueue it again" in result.stderr

@@ -112,7 +112,7 @@ def _row(job_id: str, order: Order, retain_s: int) -> list[Any]:
         row: list[Any] = [job_id, "", _refused_fields(job)]
     else:
         compared = bool(job.key) and not order.lenient
-        row = [job_id, job.fingerprint(without=order.relative) if compared else "", _fields(job)]
+        row = [job_id, job.fingerprint(without=order.relative) if compared else "", record_fields(job)]
     if order.origin:
         row[2] += ["origin", order.origin]
     if order.trace:
@@ -127,10 +127,12 @@ def _refused_fields(job: RefusedJob) -> list[str]:
             fields += [name, value]
     if job.metadata:
         fields += ["metadata", _json(dict(job.metadata))]
+    if job.asked:
+        fields += ["asked", _json(dict(job.asked))]
     return fields
 
 
-def _fields(job: DialJob) -> list[str]:
+def record_fields(job: DialJob) -> list[str]:
     """Return the record's fields, flat, without those at their default: a waiting job costs memory."""
     if job.pbx is None:
         raise InputRefused(["pbx: is missing; give the name of a PBX in the settings (a-z 0-9 _ -)"])

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from worker.hopper.looking import Looking
-from worker.jobs import JobState
+from worker.hopper.orders import record_fields
+from worker.jobs import DialJob, JobState
 
 RedialWord = Literal[
     "redialed", "again", "not_ended", "placed", "may_have_rung", "moved", "no_number", "gone", "damaged"
@@ -23,12 +24,25 @@ class Redial:
         pbx: The PBX that it is on.
         to_pbx: Another PBX that is to dial it; empty: it stays.
         outto: The number as the other PBX wants it; empty: as it is.
+        job: What a job that was refused asked for, now that no rule forbids it; None for any other job.
     """
 
     job_id: str
     pbx: str
     to_pbx: str = ""
-    outto: str = ""
+    outto: str = field(default="", repr=False)
+    job: DialJob | None = None
+
+    @property
+    def target(self) -> str:
+        """The PBX that is to dial it; empty: it stays."""
+        return (self.job.pbx or "") if self.job else self.to_pbx
+
+    def plain(self) -> list[Any]:
+        """Return it as `scripts/redial.lua` takes it."""
+        if self.job is not None:
+            return [self.job_id, self.pbx, "", "", record_fields(self.job)]
+        return [self.job_id, self.pbx, self.to_pbx, self.outto] if self.to_pbx else [self.job_id, self.pbx]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +98,7 @@ class Redials(Looking):
             What became of each, in order. If the process dies meanwhile, all of them were brought back or none.
         """
         request: dict[str, Any] = {"mark": mark, "why": why, "even_if_rung": even_if_rung}
-        request["jobs"] = [
-            [one.job_id, one.pbx, one.to_pbx, one.outto] if one.to_pbx else [one.job_id, one.pbx]
-            for one in redials
-        ]
+        request["jobs"] = [one.plain() for one in redials]
         if expires_in_s is not None:
             request["expires_in_s"] = expires_in_s
         answer = iter(self._scripts.run("redial", json.dumps(request)))

@@ -3,7 +3,8 @@
 --   why            the operator's words
 --   even_if_rung   whether an unknown job may be dialed although its phone may have rung
 --   expires_in_s   how long each job has from now on; absent: as below
---   jobs           list of {id, PBX it is on, and to move it: the other PBX, the number as that one wants it}
+--   jobs           list of {id, PBX it is on}; to move it, further the other PBX, and the number as that one wants it; for
+--                  a refused job, {id, PBX it was for, '', '', {field, value, field, value, …}} with what it asked for
 -- Returns two items a job: 'redialed' | 'again' | 'not_ended' | 'placed' | 'may_have_rung' | 'moved' (it is on another
 -- PBX by now) | 'no_number' | 'gone' | 'damaged', and its state.
 -- A job whose time has run out gets as much again as it had. Who acts, when and why stays in the record.
@@ -18,7 +19,7 @@ local function new_end(record)
   return NOW + ends - math.max(tonumber(record.enqueued_at), tonumber(record.not_before or 0))
 end
 
-local function obstacle(id, record, pbx)
+local function obstacle(id, record, pbx, asked)
   if record.damage then
     abandon(id, record.damage)
     return 'damaged'
@@ -27,19 +28,23 @@ local function obstacle(id, record, pbx)
   if record.redial_mark == request.mark then return 'again' end
   if not FINAL[record.state] then return 'not_ended' end
   if record.state == 'placed' then return 'placed' end
-  if not (record.outto and record.pbx and record.extid) then return 'no_number' end
   if record.state == 'unknown' and not request.even_if_rung then return 'may_have_rung' end
-  if record.pbx ~= pbx then return 'moved' end
+  if (record.pbx or '') ~= pbx then return 'moved' end
+  if not asked and not (record.outto and record.pbx and record.extid) then return 'no_number' end
 end
 
-local function redial(id, pbx, other, outto)
+local function redial(id, pbx, other, outto, asked)
   local record = read(id, 'pbx', 'extid', 'outto', 'hold', 'rank', 'seq', 'enqueued_at', 'not_before', 'expires_at',
     'redial_mark')
-  local word = obstacle(id, record, pbx)
+  local word = obstacle(id, record, pbx, asked)
   if word then return word, record.state or '' end
 
   local was = record.errno and record.state .. ' ' .. record.errno or record.state
-  if other then
+  if asked then
+    redis.call('HSET', key('job', id), unpack(asked))
+    redis.call('HDEL', key('job', id), 'asked')
+    for i = 1, #asked, 2 do record[asked[i]] = asked[i + 1] end
+  elseif other then
     let_go(id, record)
     record.pbx, record.hold = other, nil
     redis.call('HSET', key('job', id), 'pbx', other, 'outto', outto)
@@ -51,7 +56,7 @@ local function redial(id, pbx, other, outto)
   redis.call('HSET', key('job', id), 'redial_mark', request.mark, 'redialed_by', WHO, 'redialed_at', stamp(NOW),
     'redialed_why', request.why, line(record, 'redialed', 'it was ' .. was))
   redis.call('HINCRBY', key('job', id), 'redials', 1)
-  bring_back(id, record, other and 'from PBX ' .. pbx or 'redial')
+  bring_back(id, record, other and other ~= '' and 'from PBX ' .. pbx or 'redial')
   return 'redialed', 'waiting'
 end
 
