@@ -83,6 +83,18 @@ def test_a_job_that_comes_before_the_step_is_known_waits_for_the_call_of_its_ext
     assert stage.release() == [other]
 
 
+@pytest.mark.parametrize("seconds", [-DAY_S, -HOUR_S, -20.0, 20.0])
+def test_a_result_of_before_the_step_is_delivered_at_once(stage: Stage, clock: StepClock, seconds: float) -> None:
+    job_id = stage.put("1001")
+    stage.hopper.cancel(job_id)
+
+    step(stage, clock, seconds)
+
+    assert stage.sweep() == [job_id]
+    stage.hopper.delivered(stage.hopper.results([job_id]))
+    assert stage.score("outbox", job_id) is None
+
+
 @pytest.mark.parametrize("seconds", STEPS)
 def test_a_claim_is_not_taken_for_dead(stage: Stage, clock: StepClock, seconds: float) -> None:
     job_id, claim = stage.claimed("1001")

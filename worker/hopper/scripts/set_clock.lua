@@ -99,6 +99,10 @@ for id in pairs(under_way) do
   move_field(key('job', id), 'hold', true)
   move_fields(key('job', id), 'claimed_at', 'doubted_at', 'quiet_since', 'trying_since')
 end
+-- A result is delivered again when it is old enough, so it must not end later than now.
+for _, id in ipairs(redis.call('ZRANGE', key('outbox'), '(' .. stamp(NOW), '+inf', 'BYSCORE')) do
+  redis.call('ZADD', key('outbox'), stamp(NOW), id)
+end
 for _, target in ipairs(redis.call('SMEMBERS', key('endpoints'))) do
   move(key('flying', target))
   if step_s < 0 then move(key('due', target)) end
