@@ -22,7 +22,7 @@ from worker.hopper import Hopper, Order, Receipt
 from worker.jobs import PBX_NAME, DialJob, DialResult, JobState
 from worker.redis_tls import tls_problem
 from worker.secret_reader import Role
-from worker.settings import NumberRules, Settings
+from worker.settings import Current, NumberRules, Settings
 
 # Rows streamed through one `put_many`: at most so many refusals are held back to keep the order.
 BATCH = 2000
@@ -88,9 +88,14 @@ class Dialer:
         hopper: Where the jobs go.
     """
 
-    def __init__(self, settings: Settings, hopper: Hopper) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings | Current, hopper: Hopper) -> None:
+        self.current = Current.of(settings)
         self.hopper = hopper
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.current.settings
 
     @classmethod
     def from_config(

@@ -5,7 +5,7 @@ import click
 from producers.crm.registry import adapters
 from worker.errors import ConfigurationError
 from worker.jobs import DialResult
-from worker.node import begin
+from worker.node import begin, reading
 from worker.secret_reader import Role
 from worker.settings import Settings
 from worker.webhooks import Call
@@ -37,8 +37,9 @@ def result_calls(settings: Settings) -> ResultCalls:
 def main(config: str | None, *, name: str, concurrency: int, supervisor_pipe: int | None) -> None:
     """Bring results to endpoints, and to the CRMs of the sources."""
     try:
-        settings = begin(config, supervisor_pipe, Role.TELLING, process=name)
-        raise SystemExit(run(settings, result_calls(settings), name=name, concurrency=concurrency))
+        read = reading(config, Role.TELLING)
+        settings = begin(read, supervisor_pipe, process=name)
+        raise SystemExit(run(settings, read, result_calls, name=name, concurrency=concurrency))
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)
         raise SystemExit(2) from None

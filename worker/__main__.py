@@ -3,13 +3,16 @@
 import click
 import structlog
 
-from worker import logs
+from worker import logs, signals
 from worker.errors import ConfigurationError
 from worker.health import examine
+from worker.hopper import Hopper
 from worker.metrics.serving import told_by_workers
+from worker.node import reading
+from worker.reloading import Reloader
 from worker.secret_reader import Role
 from worker.service_manager import Manager
-from worker.settings import Settings
+from worker.settings import Current, Settings
 from worker.supervisor import Supervisor
 from worker.watchdog import Watchdog
 from worker.webhooks.targets import anybody_listens
@@ -40,27 +43,45 @@ def worker(
     concurrency: int | None,
     metrics_port: int | None,
 ) -> None:
-    """Start worker processes and look after them until SIGTERM or Ctrl-C."""
+    r"""
+    Start worker processes and look after them until SIGTERM or Ctrl-C.
+
+    \b
+    Signals, to this process:
+      SIGTERM, SIGINT   stop; calls under way end first. A second one kills.
+      SIGHUP            read the settings again, here and in the worker
+                        processes; no call is cut (see `outdial reload`)
+      SIGUSR1, SIGUSR2  nothing
+    """
+    signals.block()
     # What its processes would miss is said here once.
-    settings = _loaded(config, Role.DIALING, Role.TELLING)
+    roles = (Role.DIALING, Role.TELLING)
+    settings = _loaded(config, *roles)
+    current = Current(settings)
     count = processes or settings.worker.processes
     slots = concurrency or settings.worker.concurrency
     grace_s = settings.worker.stop_grace_s
     log.info("starting", processes=count, concurrency=slots)
-    tellers = (settings.webhooks.processes, settings.webhooks.concurrency) if anybody_listens(settings) else (0, 0)
     port = settings.metrics.port if metrics_port is None else metrics_port
-    with told_by_workers(settings, port) as environment:
+    with told_by_workers(current, port) as environment:
         supervisor = Supervisor(
             config,
             processes=count,
             concurrency=slots,
             stop_grace_s=grace_s,
-            webhooks=tellers,
+            webhooks=lambda: _tellers(current.settings),
             environment=environment,
             watchdog=Watchdog.on(settings),
             manager=Manager.from_environment(),
         )
-        raise SystemExit(supervisor.run())
+        hopper = Hopper.from_settings(settings, actor="supervisor")
+        reloader = Reloader(current, reading(config, *roles), hopper, hung_up=supervisor.pass_on)
+        reloader.start()
+        try:
+            code = supervisor.run()
+        finally:
+            reloader.stop()
+        raise SystemExit(code)
 
 
 @main.command()
@@ -75,6 +96,12 @@ def doctor(config: str | None, *, no_pbxs: bool) -> None:
         click.echo(f"{_MARKS[finding.level]} {finding.subject}: {finding.text}{advice}")
         worst = max(worst, 3 if finding.level == "bad" else 0)
     raise SystemExit(worst)
+
+
+def _tellers(settings: Settings) -> tuple[int, int]:
+    if not anybody_listens(settings):
+        return 0, 0
+    return settings.webhooks.processes, settings.webhooks.concurrency
 
 
 def _loaded(config: str | None, *roles: Role) -> Settings:

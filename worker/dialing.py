@@ -34,7 +34,7 @@ from worker.logs import about
 from worker.pbx import Directory, Pbx
 from worker.replicas import Replicas
 from worker.retries import Again, RetryPolicy
-from worker.settings import Settings
+from worker.settings import Current, Settings
 from worker.tracing.attempts import attempt_span
 
 log = structlog.get_logger()
@@ -82,7 +82,7 @@ class Dialing:
     def __init__(
         self,
         hopper: Hopper,
-        settings: Settings,
+        settings: Settings | Current,
         outlet: Outlet,
         pbxs: Directory,
         *,
@@ -90,12 +90,12 @@ class Dialing:
         doubted: Callable[[], None] = lambda: None,
     ) -> None:
         self._hopper = hopper
-        self._settings = settings
+        self._current = Current.of(settings)
         self._outlet = outlet
         self._pbxs = pbxs
         self._incarnation = incarnation
         self._doubted = doubted
-        self._policy = RetryPolicy.from_settings(settings.retry)
+        self._policy = self._current.derived(lambda present: RetryPolicy.from_settings(present.retry))
         self._replicas = Replicas(hopper)
         self.stopping = threading.Event()
         self._until_redis_answers = retries.until_redis_answers_or(self.stopping)
@@ -114,7 +114,7 @@ class Dialing:
         Returns without doing anything if another worker has the job or it is over. If Redis stays away, nothing
         is dialed. Raises nothing that belongs to the job: what came of it is in the hopper.
         """
-        slot_until = time.monotonic() + 2 * self._settings.retry.slot_wait_s
+        slot_until = time.monotonic() + 2 * self._current.settings.retry.slot_wait_s
         with about(job_id=job_id):
             self._rounds(self._round, job_id, slot_until)
 
@@ -166,7 +166,7 @@ class Dialing:
     def _slot_wait_s(self, slot_until: float) -> float:
         if self.stopping.is_set():
             return 0
-        return max(0.0, min(self._settings.retry.slot_wait_s, slot_until - time.monotonic()))
+        return max(0.0, min(self._current.settings.retry.slot_wait_s, slot_until - time.monotonic()))
 
     def _attempt(self, attempt: "_Attempt", claim: Go) -> float | None:
         bind_contextvars(pbx=claim.pbx)
@@ -180,7 +180,7 @@ class Dialing:
             self._doubt(attempt, claim, failure)
             return None
         except NotPlaced as failure:
-            decision = self._policy.decide(
+            decision = self._policy().decide(
                 failure, attempts=claim.attempts, trying_s=claim.trying_s, tries_in_vain=claim.tries_in_vain
             )
             is_retry = is_retry and not (isinstance(decision, Again) and decision.is_free)
@@ -211,7 +211,7 @@ class Dialing:
         Raises:
             _Unreported: If the step failed for so long.
         """
-        left_s = self._settings.limits.claim_lease_s - attempt.age_s
+        left_s = self._current.settings.limits.claim_lease_s - attempt.age_s
         try:
             return retries.until_reported(step, attempt.job_id, attempt.nonce, *args, within_s=left_s, **fields)
         except Exception as error:
@@ -246,13 +246,12 @@ class Dialing:
 
     def _dial(self, attempt: "_Attempt", claim: Go) -> str:
         self._replicas.make_sure_of(attempt.job_id, attempt.nonce)
-        pbx = self._pbxs.adapter(claim.pbx)
+        pbx, settings = self._pbxs.adapter(claim.pbx), self._pbxs.settings(claim.pbx)
         if claim.is_probe:
             _knock(pbx, claim.token)
-        settings = self._settings.pbx[claim.pbx]
         # The claim may have been long in coming (Redis frozen, this process stopped): by the time of a reply it
         # might no longer be ours.
-        left_s = self._settings.limits.attempt_deadline_s - attempt.age_s - settings.read_timeout_s
+        left_s = self._current.settings.limits.attempt_deadline_s - attempt.age_s - settings.read_timeout_s
         if left_s < settings.connect_timeout_s:
             raise TooLate("too_late", "the claim came too late to dial within its deadline")
         call = {"extid": claim.extid, "outto": claim.outto, "autoanswer": claim.autoanswer}
@@ -287,7 +286,7 @@ class Dialing:
     def _go_round(self, attempt: "_Attempt", claim: Go, failure: NotPlaced, again: Again) -> float | None:
         until = again.because.until
         stays = until not in (Until.BREAKER, Until.OTHER_WORKER) and not self.stopping.is_set()
-        in_slot = stays and again.delay_s <= self._settings.retry.slot_wait_s
+        in_slot = stays and again.delay_s <= self._current.settings.retry.slot_wait_s
         attempt.note("not placed", again.errno)
         with tracing.span("park", {"outdial.wait_s": again.delay_s}):
             parked = self._report(

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import redis
@@ -16,7 +17,7 @@ from celery.platforms import SecurityWarning
 from celery.worker.state import active_requests
 from redis.exceptions import NoPermissionError
 
-from worker import logs, pulse, tracing
+from worker import logs, pulse, signals, tracing
 from worker.errors import ConfigurationError
 from worker.health import redis_problem
 from worker.hopper import Hopper
@@ -108,22 +109,33 @@ def slots_taken() -> frozenset[str]:
             return frozenset(request.id for request in active_requests)
 
 
-def begin(config: str | None, supervisor_pipe: int | None, role: Role, *, process: str) -> Settings:
+def reading(config: str | None, *roles: Role) -> Callable[[], Settings]:
+    """
+    Return what reads the settings, at the start and at each reload.
+
+    Args:
+        config: The settings file; None as in `Settings.load`.
+        roles: What the process does: it gets no other secrets.
+    """
+    return partial(Settings.load, config, roles=frozenset(roles))
+
+
+def begin(read: Callable[[], Settings], supervisor_pipe: int | None, *, process: str) -> Settings:
     """
     Read the settings, set log and traces up, watch the supervisor, and show signs of life.
 
     Args:
-        config: The settings file; None as in `Settings.load`.
+        read: Reads the settings.
         supervisor_pipe: Its reading end; the supervisor's death closes the other one.
-        role: What the process does: it gets no other secrets.
         process: This process's name, for its log lines and its signs of life.
 
     Raises:
         ConfigurationError: With one sentence for every problem at once.
     """
+    signals.block()
     # Celery warns root of unpickling what strangers send; we take JSON alone.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    settings = Settings.load(config, roles=frozenset({role}))
+    settings = read()
     logs.set_up(settings.log_level, settings.log_format, process=process, takes_stderr=True)
     tracing.set_up(settings.tracing, process=process)
     if supervisor_pipe is not None:

@@ -56,7 +56,7 @@ class Pacer:
     def _release(self) -> float | None:
         """Release what is due, and return how long there will be nothing to do."""
         now = time.monotonic()
-        if now >= self._next_heartbeat:
+        if now >= self._next_heartbeat or self._watch.is_behind:
             self._all_slots = self._watch.beat()
             self._next_heartbeat = now + HEARTBEAT_S
         released, seconds = self._hopper.release(

@@ -1,6 +1,6 @@
 """One worker process: Celery with a threads pool, and our threads beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from worker.app import build_app, dial_message
 from worker.dialing import Dialing
 from worker.errors import ConfigurationError
 from worker.hopper import Hopper
-from worker.node import begin, refuse_what_loses_jobs, slots_taken, until_redis_is_there, work
+from worker.node import begin, reading, refuse_what_loses_jobs, slots_taken, until_redis_is_there, work
 from worker.pacer import Pacer
 from worker.pbx import Directory
 from worker.pbx.kept import MOST_PBXS
@@ -23,20 +23,30 @@ from worker.pulse import PULSE, Slots
 from worker.reconciler import Reconciler
 from worker.recovery import DEAD_ERRNO, DEAD_ERROR, Sweeper
 from worker.redis_watch import RedisWatch
+from worker.reloading import Reloader
 from worker.results import Deliverer
 from worker.secret_reader import Role
-from worker.settings import Settings
+from worker.settings import Current, Settings
 from worker.webhooks.targets import Announcer
 
 log = structlog.get_logger()
 
 
-def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "", buries: str = "") -> int:
+def run(
+    settings: Settings,
+    read: Callable[[], Settings],
+    *,
+    name: str,
+    concurrency: int,
+    incarnation: str = "",
+    buries: str = "",
+) -> int:
     """
     Work until SIGTERM or SIGINT, then let calls under way end, and return the exit code.
 
     Args:
-        settings: Read once by the caller.
+        settings: Read by the caller.
+        read: Reads them again for a reload.
         name: Celery's node name, unique among all workers.
         concurrency: Calls placed at once.
         incarnation: Names this process among all that ever ran; its claims bear it.
@@ -55,16 +65,18 @@ def run(settings: Settings, *, name: str, concurrency: int, incarnation: str = "
     if buries:
         until_redis_is_there(lambda: _bury(hopper, buries))
     app = build_app(settings)
-    deliverer = Deliverer(app, hopper, name, Announcer(hopper, settings))
-    pbxs = Directory(hopper, settings)
-    reconciler = Reconciler(hopper, settings, deliverer, pbxs)
-    app.dialing = Dialing(hopper, settings, deliverer, pbxs, incarnation=incarnation, doubted=reconciler.wake)
+    current = Current(settings)
+    deliverer = Deliverer(app, hopper, name, Announcer(hopper, current))
+    pbxs = Directory(hopper, current)
+    reconciler = Reconciler(hopper, current, deliverer, pbxs)
+    app.dialing = Dialing(hopper, current, deliverer, pbxs, incarnation=incarnation, doubted=reconciler.wake)
     message = dial_message(app)
     broker.guard(app, hopper, message)
-    watch = RedisWatch(hopper, settings.pbx, name=name, slots=concurrency)
+    watch = RedisWatch(hopper, lambda: current.settings.pbx, name=name, slots=concurrency)
+    reloader = Reloader(current, read, hopper, name=name, differences=lambda: watch.differences)
     pacer = Pacer(hopper, queue=settings.queue, message=message, watch=watch, slots=concurrency)
     sweeper = Sweeper(hopper, deliverer)
-    app.steps["worker"].add(_step(app, hopper, [pacer, sweeper, reconciler], deliverer, settings))
+    app.steps["worker"].add(_step(app, hopper, [pacer, sweeper, reconciler, reloader], deliverer, settings))
     return work(app, name=name, concurrency=concurrency)
 
 
@@ -80,7 +92,7 @@ def _hand_back_what_never_began(hopper: Hopper) -> None:
 def _step(
     app: Celery,
     hopper: Hopper,
-    threads: Sequence[Pacer | Sweeper | Reconciler],
+    threads: Sequence[Pacer | Sweeper | Reconciler | Reloader],
     deliverer: Deliverer,
     settings: Settings,
 ) -> type[bootsteps.StartStopStep]:
@@ -149,8 +161,11 @@ def main(
 ) -> None:
     """Run one worker process; started by `worker.supervisor`."""
     try:
-        settings = begin(config, supervisor_pipe, Role.DIALING, process=name)
-        raise SystemExit(run(settings, name=name, concurrency=concurrency, incarnation=incarnation, buries=buries))
+        read = reading(config, Role.DIALING)
+        settings = begin(read, supervisor_pipe, process=name)
+        raise SystemExit(
+            run(settings, read, name=name, concurrency=concurrency, incarnation=incarnation, buries=buries)
+        )
     except ConfigurationError as wrong:
         click.echo(str(wrong), err=True)
         raise SystemExit(2) from None

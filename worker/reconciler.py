@@ -26,7 +26,7 @@ from worker.logs import about
 from worker.pbx import Directory, OutboundCall, Sighting
 from worker.redis_away import AwayLog, is_away
 from worker.retries import Again, RetryPolicy
-from worker.settings import LookSettings, Settings
+from worker.settings import Current, LookSettings, Settings
 from worker.tracing.attempts import doubt_span
 
 log = structlog.get_logger()
@@ -58,13 +58,12 @@ class Reconciler:
         pbxs: Adapters and sessions.
     """
 
-    def __init__(self, hopper: Hopper, settings: Settings, outlet: Outlet, pbxs: Directory) -> None:
+    def __init__(self, hopper: Hopper, settings: Settings | Current, outlet: Outlet, pbxs: Directory) -> None:
         self._hopper = hopper
-        self._looks: LookSettings = settings.look
-        self._limits = settings.pbx
+        self._current = Current.of(settings)
         self._outlet = outlet
         self._pbxs = pbxs
-        self._policy = RetryPolicy.from_settings(settings.retry)
+        self._policy = self._current.derived(lambda present: RetryPolicy.from_settings(present.retry))
         self._stopping = False
         self._wake = threading.Event()
         self._threads = [
@@ -82,6 +81,10 @@ class Reconciler:
         self._wake.set()
         for thread in self._threads:
             thread.join(1)
+
+    @property
+    def _looks(self) -> LookSettings:
+        return self._current.settings.look
 
     def wake(self) -> None:
         """A job of this process has come into doubt."""
@@ -145,7 +148,7 @@ class Reconciler:
     def _shortest_s(self, pbx: str) -> float:
         """Return how far apart looks at a PBX are at least."""
         every_s, permits = self._looks.every_s, self._looks.permits
-        limits = self._limits.get(pbx)
+        limits = self._current.settings.pbx.get(pbx)
         for_half_s = 2 * permits / limits.calls_per_second if limits else 0.0
         return max(every_s, min(for_half_s, _SLOW_PBX_PAUSE_S))
 
@@ -170,7 +173,7 @@ class Reconciler:
         return sight, None
 
     def _asked(self, turn: LookTurn) -> Sighting:
-        pbx, session = self._pbxs.adapter(turn.pbx), self._pbxs.session(turn.pbx)
+        pbx, session = self._pbxs.to_look_at(turn.pbx)
         token = Token(turn.token, turn.generation) if turn.token else session.token()
         if isinstance(token, Token):
             try:
@@ -212,7 +215,7 @@ class Reconciler:
     def _try_again(self, job: Doubted, row: Row) -> None:
         kind = PbxDown if job.is_free and row.verdict is Verdict.RETRY else TryLater
         failure = kind(job.errno, job.error)
-        decision = self._policy.decide(failure, attempts=job.attempts, trying_s=job.trying_s)
+        decision = self._policy().decide(failure, attempts=job.attempts, trying_s=job.trying_s)
         if not isinstance(decision, Again):
             # One that may have rung has not failed for certain.
             state = decision.state if row.verdict is Verdict.RETRY else JobState.UNKNOWN

@@ -7,12 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 
 import structlog
 
-from worker import metrics
+from worker import metrics, signals
 from worker.service_manager import Manager
 from worker.watchdog import Seen, Watchdog
 
@@ -56,15 +56,17 @@ class Supervisor:
     """
     Runs *processes* workers of *concurrency* slots each, and *webhooks*, until SIGTERM or SIGINT.
 
-    The first signal is passed on, and calls under way may end; a second one, or the end of *stop_grace_s*,
-    kills what is left: the hopper takes that like any other death of a worker.
+    The first of these signals is passed on, and calls under way may end; a second one, or the end of
+    *stop_grace_s*, kills what is left: the hopper takes that like any other death of a worker.
+    For a SIGHUP, `worker.reloading` calls `pass_on`.
 
     Args:
         config: Settings file for the processes; None as in `Settings.load`.
         processes: How many, 1 or more.
         concurrency: Slots per process.
         stop_grace_s: From the first signal to the kill.
-        webhooks: How many webhook processes, and slots of each; (0, 0) where nobody listens.
+        webhooks: Returns how many webhook processes there are to be, and slots of each; (0, 0) without listeners.
+            A reload may add the first ones; they stay until the supervisor stops.
         environment: Of the processes, on top of that of this one.
         watchdog: Says which of them are deaf; None: nobody looks.
         manager: Told when all is up, and that it still is.
@@ -77,7 +79,7 @@ class Supervisor:
         processes: int,
         concurrency: int,
         stop_grace_s: float,
-        webhooks: tuple[int, int] = (0, 0),
+        webhooks: Callable[[], tuple[int, int]] = lambda: (0, 0),
         environment: Mapping[str, str] | None = None,
         watchdog: Watchdog | None = None,
         manager: Manager | None = None,
@@ -87,10 +89,14 @@ class Supervisor:
         self._environment = os.environ | dict(environment or {})
         host = socket.gethostname()
         # The supervisor's process id makes the names unique when several run on one host.
-        unique = f"{os.getpid()}@{host}"
-        self._slots = [_Slot(f"dialer{n}.{unique}", concurrency, dials=True) for n in range(1, processes + 1)]
-        count, slots = webhooks
-        self._slots += [_Slot(f"webhooks{n}.{unique}", slots, dials=False) for n in range(1, count + 1)]
+        self._unique = f"{os.getpid()}@{host}"
+        self._slots = [
+            _Slot(f"dialer{n}.{self._unique}", concurrency, dials=True) for n in range(1, processes + 1)
+        ]
+        self._webhooks = webhooks
+        self._add_webhook_slots()
+        self._at_first = {slot.name for slot in self._slots}
+        self._hung_up = False
         self._signals = 0
         self._watchdog = watchdog
         self._manager = manager or Manager(None)
@@ -99,6 +105,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Supervise until stopped; returns the exit code (2 if the processes refuse their settings)."""
+        signals.block()  # the processes inherit it
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         for slot in self._slots:
@@ -108,8 +115,9 @@ class Supervisor:
             time.sleep(0.2)
             for slot in self._slots:
                 # Later it may be Redis refusing for a while: the others wait for it, and so does a new process.
-                if self._look_after(slot) == _EXIT_USAGE and slot.starts == 1:
+                if self._look_after(slot) == _EXIT_USAGE and slot.starts == 1 and slot.name in self._at_first:
                     code, self._signals = _EXIT_USAGE, 1
+            self._follow_reload()
             self._end_the_deaf()
             self._tell_manager()
         self._manager.stopping()
@@ -119,6 +127,24 @@ class Supervisor:
         if self._watchdog:
             self._watchdog.close()
         return code
+
+    def pass_on(self) -> None:
+        """Let every process read its settings again; to be called from any thread."""
+        self._hung_up = True
+
+    def _follow_reload(self) -> None:
+        self._add_webhook_slots()
+        if self._hung_up:
+            self._hung_up = False
+            for slot in self._slots:
+                # One that starts gets it once it has begun (see `worker.signals`).
+                if slot.process is not None:
+                    slot.process.send_signal(signal.SIGHUP)
+
+    def _add_webhook_slots(self) -> None:
+        count, slots = self._webhooks()
+        if not any(not slot.dials for slot in self._slots):
+            self._slots += [_Slot(f"webhooks{n}.{self._unique}", slots, dials=False) for n in range(1, count + 1)]
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1

@@ -1,6 +1,6 @@
 """Puts the parts of the HTTP intake together."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -30,13 +30,13 @@ from worker.errors import InputRefused, ServiceUnreachable
 _OPEN = frozenset({"/healthz", "/readyz", *OPEN_PATHS})
 
 
-def build(dialer: Dialer, sources: Mapping[str, Adapter]) -> FastAPI:
+def build(dialer: Dialer, sources: Callable[[], Mapping[str, Adapter]]) -> FastAPI:
     """
     Return the ASGI application of the intake; nothing is sent before its first request.
 
     Args:
         dialer: The door into the hopper.
-        sources: CRM hooks by name.
+        sources: Returns the CRM hooks by name.
     """
     intake = Intake(dialer, sources)
 

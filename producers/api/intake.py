@@ -37,12 +37,12 @@ class Intake:
 
     Args:
         dialer: The door.
-        sources: CRM hooks by name.
+        sources: Returns the CRM hooks by name.
     """
 
-    def __init__(self, dialer: Dialer, sources: Mapping[str, Adapter]) -> None:
+    def __init__(self, dialer: Dialer, sources: Callable[[], Mapping[str, Adapter]]) -> None:
         self.dialer = dialer
-        self.sources = sources
+        self._sources = sources
         self.is_stopping = False
         self.is_over = threading.Event()
         self.put: Together[Order, Answer] = Together(
@@ -61,6 +61,11 @@ class Intake:
         """Let those end who only wait or go on until the server stops, and soon those who work."""
         self.is_stopping = True
         asyncio.get_running_loop().call_later(_LAST_WORK_S, self.is_over.set)
+
+    @property
+    def sources(self) -> Mapping[str, Adapter]:
+        """CRM hooks by name."""
+        return self._sources()
 
     @property
     def settings(self) -> ApiSettings:

@@ -3,12 +3,15 @@
 import asyncio
 import ipaddress
 import json
+import os
 import resource
+import socket
 import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +25,13 @@ from producers.crm import Adapter
 from producers.crm.registry import adapters
 from producers.enqueue import Dialer
 from producers.numbers import prepare
-from worker import tracing
+from worker import signals, tracing
 from worker.errors import ConfigurationError, ServiceUnreachable
 from worker.logs import set_up
 from worker.metrics.serving import told_by_intake
+from worker.reloading import Reloader
 from worker.secret_reader import Role
-from worker.settings import ApiSettings
+from worker.settings import ApiSettings, Settings
 
 log = structlog.get_logger()
 
@@ -54,6 +58,8 @@ def run(
     """
     Serve until SIGTERM or SIGINT; when it listens, a line of JSON with its `url` goes to stdout.
 
+    A SIGHUP, or `outdial reload`, makes it read its settings again.
+
     Args:
         config: The settings file; None as in `Settings.load`.
         address: Where to listen; None takes what the settings say, and so do the others.
@@ -66,7 +72,9 @@ def run(
         ConfigurationError: If the settings cannot work.
         ServiceUnreachable: If the address is taken.
     """
-    dialer = Dialer.from_config(config, actor="api", roles=frozenset({Role.INTAKE}))
+    signals.block()
+    roles = frozenset({Role.INTAKE})
+    dialer = Dialer.from_config(config, actor="api", roles=roles)
     dialer.hopper.client.connection_pool.connection_kwargs["socket_timeout"] = _REPLY_WITHIN_S
     set_up(dialer.settings.log_level, dialer.settings.log_format, process="api")
     asked = {"address": address, "port": port, "tls_cert": tls_cert, "tls_key": tls_key}
@@ -76,25 +84,34 @@ def run(
     most = _allowed_files()
     # The first delivery of a CRM has less than a second, as all others have.
     prepare()
-    app = build(dialer, _sources(dialer))
+    made = _sources(dialer.settings)
+    _warn(made)
+    app = build(dialer, dialer.current.derived(_sources))
     # The threads that talk to Redis need Python's lock for microseconds, and would wait 5 ms for it each time.
     sys.setswitchinterval(0.0005)
     connection = within(Patience(connections=min(_CONNECTIONS, most - _OTHER_FILES)))
     told_at = dialer.settings.metrics.api_port if metrics_port is None else metrics_port
     tracing.set_up(dialer.settings.tracing, process="api")
+    read = partial(Settings.load, config, roles=roles)
+    name = f"api.{os.getpid()}@{socket.gethostname()}"
+    reloader = Reloader(dialer.current, read, dialer.hopper, name=name, check=_sources)
     try:
-        with told_by_intake(dialer.settings, told_at):
+        with told_by_intake(dialer.current, told_at):
+            reloader.start()
             Server(app, settings, let_go=app.state.intake.stop, connection=connection).run()
     finally:
+        reloader.stop()
         tracing.shut_down()
 
 
-def _sources(dialer: Dialer) -> dict[str, Adapter]:
-    made = adapters(dialer.settings.source, pbxs=dialer.settings.pbx)
-    for source in made.values():
+def _sources(settings: Settings) -> dict[str, Adapter]:
+    return adapters(settings.source, pbxs=settings.pbx)
+
+
+def _warn(sources: dict[str, Adapter]) -> None:
+    for source in sources.values():
         for warning in source.warnings():
             log.warning("source_warning", source=source.name, warning=warning)
-    return made
 
 
 class Server(uvicorn.Server):

@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from producers.commands import chosen_config, config_option
+from worker import signals
 
 _PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
 _rest = click.argument("rest", nargs=-1, type=click.UNPROCESSED)
@@ -34,6 +35,7 @@ def _config_args(config: str | None) -> list[str]:
 @_rest
 def worker_command(config: str | None, rest: tuple[str, ...]) -> None:
     """Run worker processes until SIGTERM or Ctrl-C."""
+    signals.block()  # a SIGHUP that comes before the worker can take it waits for it
     _become("worker", *_config_args(config), "worker", *rest)
 
 

@@ -9,7 +9,7 @@ import structlog
 
 from ops.embedded_redis import EmbeddedRedis
 from tests.conftest import pbx_settings
-from tests.integration.hopper.stage import Stage
+from tests.integration.hopper.stage import Stage, eventually
 from worker.hopper import Back, Hopper, connect
 from worker.redis_watch import RedisWatch
 from worker.settings import PbxSettings
@@ -37,8 +37,28 @@ def stage(client: "redis.Redis") -> Stage:
     return made
 
 
-def watch_of(stage: Stage, name: str = "w", pbxs: dict[str, PbxSettings] | None = None) -> RedisWatch:
-    return RedisWatch(stage.hopper, pbxs or {"hq": pbx_settings()}, name=name, slots=4)
+class Clock:
+    """Seconds that pass when a test lets them."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def watch_of(
+    stage: Stage, name: str = "w", pbxs: dict[str, PbxSettings] | None = None, now: Clock | None = None
+) -> RedisWatch:
+    given = pbxs or {"hq": pbx_settings()}
+    return RedisWatch(stage.hopper, lambda: given, name=name, slots=4, now=now or Clock())
+
+
+def beat_for_long(watch: RedisWatch, now: Clock) -> None:
+    """Two beats: the second when a reload under way would have reached every worker."""
+    watch.beat()
+    now.seconds += 10
+    watch.beat()
 
 
 def lines_of(lines: Lines, event: str) -> Lines:
@@ -100,28 +120,33 @@ def test_one_worker_that_sees_it_holds_the_calls_of_all(stage: Stage, client: "r
 
 def test_other_limits_of_another_host_are_named(stage: Stage) -> None:
     here, there = pbx_settings(calls_per_second=10), pbx_settings(calls_per_second=2)
-    watch = watch_of(stage, "here", {"hq": here})
+    now = Clock()
+    watch = watch_of(stage, "here", {"hq": here}, now)
     stage.hopper.register("hq", here)
     watch.beat()
     with structlog.testing.capture_logs() as lines:
         stage.hopper.register("hq", there)
         watch_of(stage, "there", {"hq": there}).beat()
+        watch.beat()
+        assert watch.differences == ()
         for _ in range(3):
-            watch.beat()
+            beat_for_long(watch, now)
+    assert watch.differences == ("pbx.hq.calls_per_second is 10.0 there, and 2.0 is in force",)
     [line] = lines_of(lines, "settings_differ")
     assert (line["worker"], line["pbx"], line["setting"]) == ("there", "hq", "calls_per_second")
     assert (line["here"], line["in_force"]) == ("10.0", "2.0")
 
 
 def test_a_replaced_and_a_renamed_pbx_are_named(stage: Stage) -> None:
-    watch = watch_of(stage, "here")
+    now = Clock()
+    watch = watch_of(stage, "here", now=now)
     watch.beat()
     replaced = {"hq": pbx_settings(base_url="http://127.0.0.1:9"), "main": pbx_settings()}
     with structlog.testing.capture_logs() as lines:
         for name, pbx in replaced.items():
             stage.hopper.register(name, pbx)
         watch_of(stage, "there", replaced).beat()
-        watch.beat()
+        beat_for_long(watch, now)
     found = [(line["pbx"], line["setting"]) for line in lines_of(lines, "settings_differ")]
     assert found == [("main", "section"), ("hq", "base_url, username or password")]
     assert "127.0.0.1" not in str(lines)
@@ -134,3 +159,32 @@ def test_the_settings_of_a_worker_that_left_differ_no_more(stage: Stage) -> None
     with structlog.testing.capture_logs() as lines:
         assert watch_of(stage, "here").beat() == 4
     assert lines == []
+
+
+def test_a_reload_registers_what_changed_and_withdraws_what_is_gone(stage: Stage) -> None:
+    settings = {"hq": pbx_settings(), "east": pbx_settings()}
+    present = [settings]
+    watch = RedisWatch(stage.hopper, lambda: present[-1], name="w", slots=4)
+    stage.hopper.register("east", settings["east"])
+    watch.beat()
+    waiting = stage.put(pbx="hq")
+    present.append({"east": pbx_settings(burst=3)})
+    assert watch.is_behind
+    watch.beat()
+
+    assert not watch.is_behind
+    assert stage.hopper.registered("east")["burst"] == "3"
+    assert stage.hopper.known() == {"east"}
+    assert stage.release() == []
+    present.append(settings)
+    watch.beat()
+    assert eventually(stage.release) == [waiting]
+
+
+def test_a_pbx_that_another_host_removed_is_kept_by_the_workers_that_have_it(stage: Stage) -> None:
+    now = Clock()
+    watch = watch_of(stage, "here", now=now)
+    stage.hopper.withdraw("hq")
+    watch_of(stage, "there", {"east": pbx_settings()}).beat()
+    beat_for_long(watch, now)
+    assert "hq" in stage.hopper.known()

@@ -37,6 +37,7 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
         "worker.metrics.serving",
         "worker.masking",
         "worker.redis_tls",
+        "worker.signals",
         "worker.tracing",
     )
     # The programs that bring results to CRMs stand on both sides.
@@ -47,6 +48,7 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
             "worker.webhooks.sending",
             "worker.webhooks.targets",
         ),
+        ROOT / "producers/api/server.py": ("worker.reloading",),
         # Which endpoints there are, whose backlog a watch shows.
         ROOT / "producers/watching/looking.py": ("worker.webhooks.targets",),
         ROOT / "producers/commands/webhooks.py": ("worker.webhooks.targets", "worker.webhooks.trial"),

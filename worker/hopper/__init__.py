@@ -35,6 +35,7 @@ from worker.hopper.orders import Answer, Once, Order
 from worker.hopper.overview import Overview, PbxGlance
 from worker.hopper.pbxs import LIMITS
 from worker.hopper.redials import Redial, Redialed
+from worker.hopper.reports import SettingsReport
 from worker.hopper.server import ServerView, server_view
 from worker.hopper.unknowns import Unknowns
 
@@ -81,6 +82,7 @@ __all__ = [
     "Redialed",
     "ServerView",
     "SetAside",
+    "SettingsReport",
     "Token",
     "Unknowns",
     "Wait",

@@ -22,6 +22,7 @@ from worker.hopper.orders import Answer, Batch, Once, Order, batch_of, payload, 
 from worker.hopper.overview import Overviews
 from worker.hopper.pbxs import Pbxs
 from worker.hopper.redials import Redials
+from worker.hopper.reports import Reports
 from worker.hopper.wake import WakeCall
 from worker.jobs import DialJob, DialResult
 from worker.settings import (
@@ -39,7 +40,7 @@ PUT_BATCH = 100
 _TAKEN, _MISSING = 1, -1
 
 
-class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History, Redials):
+class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History, Redials, Reports):
     """
     All jobs of one installation.
 
@@ -97,6 +98,10 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History, Re
             result_database=settings.result_database,
             actor=actor,
         )
+
+    def adopt(self, settings: Settings) -> None:
+        """Follow other settings from the next step on; connections and leases of claims stay as they are."""
+        self._looks, self._breaker, self._retry = settings.look, settings.breaker, settings.retry
 
     # --- producers -------------------------------------------------------------------------------------------
 

@@ -128,6 +128,16 @@ class Keys:
         return f"{self.namespace}:workers"
 
     @property
+    def guard(self) -> str:
+        """Hash: what the workers know of Redis's clock, and how often a reload was asked for."""
+        return f"{self.namespace}:guard"
+
+    @property
+    def reports(self) -> str:
+        """Hash: name of a process to `alive until|which settings it has`."""
+        return f"{self.namespace}:reports"
+
+    @property
     def endpoints(self) -> str:
         """Set: names of all targets that ever had a delivery."""
         return f"{self.namespace}:endpoints"

@@ -49,6 +49,19 @@ class Pbxs(Looking):
             "register", name, pbx.credentials_mark(), self._flight_s(), busy_s, *longest_bars, *fields
         )
 
+    def withdraw(self, name: str) -> bool:
+        """
+        Note that a PBX has left the settings: none of its jobs is begun until a worker registers it again.
+
+        Calls under way are looked after as before. Returns whether it was registered.
+        """
+        return bool(self._scripts.run("withdraw", name)[0])
+
+    @property
+    def terms(self) -> tuple[LookSettings, BreakerSettings, RetrySettings]:
+        """What `register` derives longest rests and leases from, besides the PBX's own limits."""
+        return self._looks, self._breaker, self._retry
+
     def _flight_s(self) -> float:
         """Return the longest time from the release of a job to the end of its claim, or of the doubt about it."""
         after_claim_s = max(self._limits.claim_dead_s, self._looks.at_most_s)
@@ -77,7 +90,7 @@ class Pbxs(Looking):
         return float(value) if word == "opened" else None
 
     def login_turn(
-        self, pbx: str, *, refused: int, nonce: str, lease_s: float, spacing_s: float
+        self, pbx: str, *, refused: int, nonce: str, lease_s: float, spacing_s: float, credentials: str = ""
     ) -> Token | Login | Wait | Barred:
         """
         Ask for a usable token, or for the turn to log in.
@@ -88,8 +101,10 @@ class Pbxs(Looking):
             nonce: Names the caller's turn.
             lease_s: The turn ends by itself after so long.
             spacing_s: Logins are at least so far apart.
+            credentials: Mark of those that the caller would log in with; others that came a moment ago go
+                first. Empty: any.
         """
-        word, *rest = self._scripts.run("login_turn", pbx, refused, nonce, lease_s, spacing_s)
+        word, *rest = self._scripts.run("login_turn", pbx, refused, nonce, lease_s, spacing_s, credentials)
         match word:
             case "token":
                 return Token(rest[0], int(rest[1]))

@@ -17,9 +17,33 @@ from worker.logs.last_words import Prints, catch_uncaught
 from worker.logs.libraries import LibraryHandler
 from worker.logs.redaction import redact
 
-__all__ = ["LogFormat", "about", "naming", "set_up"]
+__all__ = ["LogFormat", "about", "naming", "set_level", "set_up"]
 
 LogFormat = Literal["auto", "console", "json"]
+
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "exception": 40, "critical": 50}
+
+
+class _Level:
+    """The first step of every line: drops those below a level, which may change while the process runs."""
+
+    def __init__(self) -> None:
+        self.least = 0
+
+    def __call__(self, _logger: Any, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if _LEVELS.get(method, 50) < self.least:
+            raise structlog.DropEvent
+        return line
+
+
+# The process's one: loggers keep the level that they were made with, so that the level is no part of them.
+_level = _Level()
+
+
+def set_level(level: str) -> None:
+    """Write our own events from *level* on: debug, info, warning or error."""
+    _level.least = _LEVELS[level]
 
 
 class _Lines:
@@ -64,13 +88,14 @@ def set_up(
     lines: Any = _Lines(stream)
     is_terminal = stream.isatty()
     name = ("console" if is_terminal else "json") if form == "auto" else form
+    set_level(level)
     first: list[Any] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level]
     if process:
         first.append(naming(process))
     last: list[Any] = [structlog.processors.format_exc_info, redact, *renderer(name, is_terminal=is_terminal)]
     structlog.configure(
-        processors=[*first, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(level.upper()),
+        processors=[_level, *first, *last],
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),
         logger_factory=structlog.WriteLoggerFactory(file=lines),
         cache_logger_on_first_use=True,
     )

@@ -84,6 +84,11 @@ def begin_in_memory(known: Iterable[str]) -> "Meters":
     return _counting.make(anew=True)
 
 
+def know(names: Iterable[str]) -> None:
+    """Count under these names of PBXs and endpoints too, as they are new in the settings."""
+    _counting.known |= frozenset(names)
+
+
 def _name(name: str) -> str:
     return name_label(name, _counting.known)
 

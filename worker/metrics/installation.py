@@ -30,11 +30,13 @@ class State:
 
     Args:
         hopper: Used by nobody else: its time-outs are short.
-        pbxs: Names of the PBXs in the settings.
-        endpoints: Names of the targets of results in the settings.
+        pbxs: Returns the names of the PBXs in the settings.
+        endpoints: Returns the names of the targets of results in the settings.
     """
 
-    def __init__(self, hopper: Hopper, *, pbxs: Sequence[str], endpoints: Sequence[str]) -> None:
+    def __init__(
+        self, hopper: Hopper, *, pbxs: Callable[[], Sequence[str]], endpoints: Callable[[], Sequence[str]]
+    ) -> None:
         self._hopper = hopper
         self._pbxs = pbxs
         self._endpoints = endpoints
@@ -52,13 +54,14 @@ class State:
         """
         rows = [*_of_server(server_view(self._hopper))]
         heard()
-        for first in range(0, max(1, len(self._pbxs)), _PART):
-            overview = self._hopper.overview(self._pbxs[first : first + _PART])
+        pbxs = self._pbxs()
+        for first in range(0, max(1, len(pbxs)), _PART):
+            overview = self._hopper.overview(pbxs[first : first + _PART])
             rows += _of_pbxs(overview)
             heard()
         rows += _of_all(overview)
         rows.append(("couriers", (), len(self._hopper.couriers_alive())))
-        for name in self._endpoints:
+        for name in self._endpoints():
             rows += _of_endpoint(self._hopper.endpoint(name))
         heard()
         rows.append(("unknown_jobs", (), self._unknowns.count()))

@@ -18,7 +18,7 @@ from worker.metrics import counting, files
 from worker.metrics.catalogue import Source, families_of
 from worker.metrics.host import HostCollector
 from worker.metrics.installation import InstallationCollector, State
-from worker.settings import Settings
+from worker.settings import Current, Settings
 from worker.webhooks.targets import target_names
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ _LISTEN_AGAIN_S = 1.0
 
 
 @contextmanager
-def told_by_workers(settings: Settings, port: int) -> Iterator[Mapping[str, str]]:
+def told_by_workers(settings: Settings | Current, port: int) -> Iterator[Mapping[str, str]]:
     """
     Tell what the processes of one supervisor count, and the installation's state, for the length of the block.
 
@@ -61,7 +61,7 @@ def told_by_workers(settings: Settings, port: int) -> Iterator[Mapping[str, str]
 
 
 @contextmanager
-def told_by_intake(settings: Settings, port: int) -> Iterator[None]:
+def told_by_intake(settings: Settings | Current, port: int) -> Iterator[None]:
     """
     Tell what this process counts, and the installation's state, for the length of the block.
 
@@ -74,11 +74,17 @@ def told_by_intake(settings: Settings, port: int) -> Iterator[None]:
 
 
 @contextmanager
-def _told(settings: Settings, source: Source, port: int, folder: Path | None) -> Iterator[None]:
+def _told(present: Settings | Current, source: Source, port: int, folder: Path | None) -> Iterator[None]:
+    current = Current.of(present)
+    settings = current.settings
     names = {"pbx": list(settings.pbx), "endpoint": target_names(settings)}
     meters = counting.begin_in_memory([name for some in names.values() for name in some])
     hopper = _impatient(Hopper.from_settings(settings, actor="metrics"))
-    state = State(hopper, pbxs=names["pbx"], endpoints=names["endpoint"])
+    state = State(
+        hopper,
+        pbxs=lambda: list(current.settings.pbx),
+        endpoints=lambda: target_names(current.settings),
+    )
     registry = CollectorRegistry()
     registry.register(InstallationCollector(state.ask, within_s=_REDIS_WITHIN_S))
     families = families_of(source, "both")

@@ -29,9 +29,10 @@ class PbxSession:
     other work meanwhile. A refused log-in closes the PBX for longer than its own lock-out, for all workers.
     """
 
-    def __init__(self, hopper: Hopper, pbx: Pbx, retry: RetrySettings) -> None:
+    def __init__(self, hopper: Hopper, pbx: Pbx, retry: RetrySettings, *, credentials: str = "") -> None:
         self._hopper = hopper
         self._pbx = pbx
+        self._credentials = credentials
         self._login_block_s = retry.login_block_s
 
     def token(self, *, refused: int = -1) -> Token | Wait:
@@ -48,7 +49,12 @@ class PbxSession:
         """
         name, nonce = self._pbx.name, uuid.uuid4().hex
         turn = self._hopper.login_turn(
-            name, refused=refused, nonce=nonce, lease_s=_TURN_LEASE_S, spacing_s=LOGIN_SPACING_S
+            name,
+            refused=refused,
+            nonce=nonce,
+            lease_s=_TURN_LEASE_S,
+            spacing_s=LOGIN_SPACING_S,
+            credentials=self._credentials,
         )
         match turn:
             case Login():

@@ -1,10 +1,13 @@
 """
-Everything a process needs to know, read once at start from a TOML file and the environment, and passed down.
+Everything a process needs to know, read at start and at each reload from a TOML file and the environment.
 
 `settings.py` reads it into one frozen `Settings`; the sections are values in files by subject, `secrets.py` and
-`addresses.py` bring in what must not stand in the file.
+`addresses.py` bring in what must not stand in the file. `current.py` holds those in force, and `changes.py` finds
+what a new reading changes.
 """
 
+from worker.settings.changes import Change, change_of, version_of
+from worker.settings.current import Current, Derived
 from worker.settings.dialing import (
     LONGEST_ASKED_REST_S,
     BreakerSettings,
@@ -31,6 +34,9 @@ __all__ = [
     "ApiName",
     "ApiSettings",
     "BreakerSettings",
+    "Change",
+    "Current",
+    "Derived",
     "FlowerSettings",
     "LookSettings",
     "MetricsSettings",
@@ -42,4 +48,6 @@ __all__ = [
     "TimeLimits",
     "TracingSettings",
     "WorkerSettings",
+    "change_of",
+    "version_of",
 ]

@@ -16,7 +16,7 @@ _REAL_FILES = ("ca_file",)
 # Tables of a source whose names are those of the CRM and of a job.
 _NO_SECRETS_IN = ("map", "extensions")
 # Names of secrets that may stand in the settings file itself.
-_SECRET_NAMES = frozenset(
+SECRET_NAMES = frozenset(
     {"password", "secret", "token", "application_token", "client_secret", "access_token", "rest_url"}
 )
 
@@ -148,4 +148,4 @@ def _names_secret(part: Any) -> bool:
     if not isinstance(part, dict):
         return False
     own = (item for item in part.items() if item[0] not in _NO_SECRETS_IN)
-    return any(name in _SECRET_NAMES or _names_secret(value) for name, value in own)
+    return any(name in SECRET_NAMES or _names_secret(value) for name, value in own)

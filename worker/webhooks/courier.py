@@ -4,7 +4,7 @@ import structlog
 
 from worker.hopper import Hopper
 from worker.rounds import Rounds
-from worker.settings import Settings
+from worker.settings import Current, Settings
 from worker.webhooks.sending import patience_of
 from worker.webhooks.targets import keeping_of, routes
 
@@ -31,15 +31,18 @@ class Courier:
         slots: Attempts this process can make at once.
     """
 
-    def __init__(self, hopper: Hopper, settings: Settings, *, message: str, name: str, slots: int) -> None:
+    def __init__(
+        self, hopper: Hopper, settings: Settings | Current, *, message: str, name: str, slots: int
+    ) -> None:
         self._hopper = hopper
-        self._queue = settings.webhook_queue
+        current = Current.of(settings)
+        self._queue = current.settings.webhook_queue
         self._message = message
         self._name = name
         self._slots = slots
-        self._limits = {target: route.max_in_flight for target, route in routes(settings).items()}
-        self._patience = patience_of(settings)
-        self._keeping = keeping_of(settings)
+        self._limits = current.derived(_limits)
+        self._patience = current.derived(patience_of)
+        self._keeping = current.derived(keeping_of)
         self._rounds = Rounds("courier", self._dispatch, hopper.courier_wake_call())
 
     def start(self) -> None:
@@ -58,12 +61,16 @@ class Courier:
             courier=self._name,
             slots=self._slots,
             alive_s=_ALIVE_S,
-            limits=self._limits,
+            limits=self._limits(),
             limit=_LIMIT,
             lease_s=LEASE_S,
-            patience=self._patience,
-            keeping=self._keeping,
+            patience=self._patience(),
+            keeping=self._keeping(),
         )
         if count:
             log.debug("dispatched", deliveries=count)
         return seconds
+
+
+def _limits(settings: Settings) -> dict[str, int]:
+    return {target: route.max_in_flight for target, route in routes(settings).items()}

@@ -1,5 +1,6 @@
 """One webhook process: Celery on a queue of its own, so that a CRM that hangs never takes a slot from dialing."""
 
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -10,10 +11,13 @@ from celery.worker.state import reserved_requests
 from worker import broker, metrics, open_files, redis_away
 from worker.app import build_app, delivery_message
 from worker.hopper import Hopper
+from worker.jobs import DialResult
 from worker.messages import delivery_id_in
 from worker.node import refuse_what_loses_jobs, slots_taken, until_redis_is_there, work
 from worker.pulse import PULSE, Slots
-from worker.settings import Settings
+from worker.reloading import Reloader
+from worker.settings import Current, Settings
+from worker.webhooks.calls import Call
 from worker.webhooks.courier import LEASE_S, Courier
 from worker.webhooks.sending import ResultCalls, Sender
 from worker.webhooks.targets import target_names
@@ -21,13 +25,21 @@ from worker.webhooks.targets import target_names
 log = structlog.get_logger()
 
 
-def run(settings: Settings, result_calls: ResultCalls, *, name: str, concurrency: int) -> int:
+def run(
+    settings: Settings,
+    read: Callable[[], Settings],
+    calls_of: Callable[[Settings], ResultCalls],
+    *,
+    name: str,
+    concurrency: int,
+) -> int:
     """
     Bring results to endpoints until SIGTERM or SIGINT, let attempts under way end, and return the exit code.
 
     Args:
-        settings: Read once by the caller.
-        result_calls: Makes the calls to the sources' own CRMs.
+        settings: Read by the caller.
+        read: Reads them again for a reload.
+        calls_of: Returns what makes the calls to the CRMs of the sources in settings; raises ConfigurationError.
         name: Celery's node name, unique among all processes.
         concurrency: Attempts at once.
 
@@ -36,18 +48,25 @@ def run(settings: Settings, result_calls: ResultCalls, *, name: str, concurrency
     """
     open_files.require(concurrency)
     metrics.begin(name, target_names(settings))
+    current = Current(settings)
+    calls = current.derived(calls_of)
+
+    def result_call(source: str, result: DialResult, seq: int) -> Call | None:
+        return calls()(source, result, seq)
+
     hopper = Hopper.from_settings(settings, actor=name)
     until_redis_is_there(lambda: refuse_what_loses_jobs(hopper))
     app = build_app(settings, queue=settings.webhook_queue)
-    app.sender = Sender(hopper, settings, result_calls)
+    app.sender = Sender(hopper, current, result_call)
     message = delivery_message(app)
     broker.guard(app, hopper, message, id_in=delivery_id_in)
-    courier = Courier(hopper, settings, message=message, name=name, slots=concurrency)
-    app.steps["worker"].add(_step(app, courier, settings))
+    courier = Courier(hopper, current, message=message, name=name, slots=concurrency)
+    reloader = Reloader(current, read, hopper, name=name, check=calls_of)
+    app.steps["worker"].add(_step(app, courier, reloader, settings))
     return work(app, name=name, concurrency=concurrency)
 
 
-def _step(app: Celery, courier: Courier, settings: Settings) -> type[bootsteps.StartStopStep]:
+def _step(app: Celery, courier: Courier, reloader: Reloader, settings: Settings) -> type[bootsteps.StartStopStep]:
     class WebhookThreads(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         """The courier starts before the first message and stops before the last attempt ends."""
 
@@ -57,11 +76,13 @@ def _step(app: Celery, courier: Courier, settings: Settings) -> type[bootsteps.S
             limits = dict.fromkeys(("consumer", "courier"), settings.worker.deaf_after_s)
             PULSE.expect(limits | {"pool": LEASE_S}, slots=Slots(worker.concurrency, slots_taken))
             courier.start()
+            reloader.start()
             log.info("webhooks_ready", worker=worker.hostname, slots=worker.concurrency)
 
         def stop(self, worker: Any) -> None:
             PULSE.expect({"stop": settings.worker.stop_grace_s + settings.worker.deaf_after_s})
             courier.stop()
+            reloader.stop()
             app.sender.stopping.set()
             worker.pool.stop()
             _put_back_what_never_began(app.sender)

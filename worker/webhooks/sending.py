@@ -16,8 +16,9 @@ from worker.hopper import Attempt, Ending, Hopper, Patience
 from worker.jobs import DialResult
 from worker.logs import about
 from worker.redis_away import AwayLog, is_away, tell
-from worker.settings import Settings
+from worker.settings import Current, Settings
 from worker.webhooks.calls import Call
+from worker.webhooks.endpoints import EndpointSettings, Route
 from worker.webhooks.events import result_event, signed_call
 from worker.webhooks.targets import keeping_of, ports_written, routes, source_of
 from worker.webhooks.transport import NoReply, Reply, Transport
@@ -53,17 +54,22 @@ class Sender:
     """
 
     def __init__(
-        self, hopper: Hopper, settings: Settings, result_calls: ResultCalls, *, transport: Transport | None = None
+        self,
+        hopper: Hopper,
+        settings: Settings | Current,
+        result_calls: ResultCalls,
+        *,
+        transport: Transport | None = None,
     ) -> None:
         self._hopper = hopper
-        self._settings = settings
-        self._queue = settings.webhook_queue
-        self._routes = routes(settings)
-        self._ports = {name: ports_written(block) for name, block in settings.source.items()}
+        self._current = current = Current.of(settings)
+        self._queue = current.settings.webhook_queue
+        self._routes = current.derived(routes)
+        self._ports = current.derived(_ports)
         self._result_calls = result_calls
         self._transport = transport or Transport()
-        self._keeping = keeping_of(settings)
-        self._patience = patience_of(settings)
+        self._keeping = current.derived(keeping_of)
+        self._patience = current.derived(patience_of)
         self.stopping = threading.Event()
 
     def deliver(self, delivery_id: str) -> None:
@@ -92,11 +98,11 @@ class Sender:
 
     def put_back(self, delivery_id: str) -> None:
         """Give back a delivery that was handed out, and that this process never began."""
-        self._hopper.attempted(delivery_id, "", Ending("back"), patience=self._patience, keeping=self._keeping)
+        self._hopper.attempted(delivery_id, "", Ending("back"), patience=self._patience(), keeping=self._keeping())
 
     def _take(self, delivery_id: str) -> Attempt | None:
         target = delivery_id.split("_", 2)[-1]
-        route = self._routes.get(target)
+        route = self._routes().get(target)
         lease_s = route.timeout_s + LEASE_MARGIN_S if route else LEASE_MARGIN_S
         return self._hopper.take_delivery(self._queue, delivery_id, secrets.token_hex(8), lease_s=lease_s)
 
@@ -110,13 +116,16 @@ class Sender:
             return replace(failed, blames=False)
 
     def _ending_of(self, attempt: Attempt) -> Ending:
-        call = self._call_for(attempt)
+        route = self._routes().get(attempt.target)
+        if route is None:
+            return Ending("dead", error="the settings have no such endpoint any more")
+        call = self._call_for(attempt, route)
         if isinstance(call, _NoCall):
             return call.ending
         source = source_of(attempt.target)
-        ports = None if source is None else self._ports.get(source, ())
+        ports = None if source is None else self._ports().get(source, ())
         began = time.monotonic()
-        heard = self._transport.send(call, self._routes[attempt.target], ports=ports)
+        heard = self._transport.send(call, route, ports=ports)
         metrics.delivery_sent(attempt.target, time.monotonic() - began)
         return self._judged(heard, attempt)
 
@@ -124,25 +133,23 @@ class Sender:
         return ending_of(
             heard,
             attempts=attempt.attempts,
-            retry_s=self._settings.webhooks.retry_s,
+            retry_s=self._current.settings.webhooks.retry_s,
             roll=random.random(),
             now=datetime.now(UTC),
             is_own_call=source_of(attempt.target) is not None,
         )
 
-    def _call_for(self, attempt: Attempt) -> Call | _NoCall:
-        if attempt.target not in self._routes:
-            return _NoCall(Ending("dead", error="the settings have no such endpoint any more"))
+    def _call_for(self, attempt: Attempt, route: Route) -> Call | _NoCall:
         try:
             result = DialResult.model_validate_json(attempt.result)
         except ValueError:
             return _NoCall(Ending("dead", error="its result cannot be read"))
         source = source_of(attempt.target)
-        if source is None:
+        if isinstance(route, EndpointSettings):
             body = result_event(result, seq=attempt.seq)
-            endpoint = self._settings.webhook[attempt.target]
-            call = signed_call(endpoint, body, message_id=attempt.id, now=datetime.now(UTC))
+            call = signed_call(route, body, message_id=attempt.id, now=datetime.now(UTC))
             return _with_trace(call)
+        assert source is not None, "a target is an endpoint or a source"
         return self._call_to_crm(source, result, attempt)
 
     def _call_to_crm(self, source: str, result: DialResult, attempt: Attempt) -> Call | _NoCall:
@@ -161,7 +168,7 @@ class Sender:
         for _ in range(_TRIES):
             try:
                 word, disabled = self._hopper.attempted(
-                    attempt.id, attempt.nonce, ending, patience=self._patience, keeping=self._keeping
+                    attempt.id, attempt.nonce, ending, patience=self._patience(), keeping=self._keeping()
                 )
             except redis.RedisError as error:
                 redis_is.away(error)
@@ -178,6 +185,10 @@ def _with_trace(call: Call) -> Call:
     """Let the endpoint go on with the trace, unless the operator sends it another one (W3C Trace Context)."""
     trace = tracing.current()
     return replace(call, headers={"traceparent": trace, **call.headers}) if trace else call
+
+
+def _ports(settings: Settings) -> dict[str, tuple[int, ...]]:
+    return {name: ports_written(block) for name, block in settings.source.items()}
 
 
 def patience_of(settings: Settings) -> Patience:

@@ -6,8 +6,8 @@ from typing import Any
 
 from worker.hopper import Hopper, Keeping
 from worker.jobs import DialResult
-from worker.settings import Settings
-from worker.webhooks.endpoints import Route, tells
+from worker.settings import Current, Settings
+from worker.webhooks.endpoints import EndpointSettings, Route, tells
 
 _SOURCE = "source:"
 # Ends per step: a longer one would keep others, and the dialing, from Redis.
@@ -73,12 +73,9 @@ class Announcer:
         settings: Who wants what.
     """
 
-    def __init__(self, hopper: Hopper, settings: Settings) -> None:
+    def __init__(self, hopper: Hopper, settings: Settings | Current) -> None:
         self._hopper = hopper
-        self._endpoints = settings.webhook
-        self._origins = {name: endpoint.origins for name, endpoint in settings.webhook.items()}
-        self._sources = telling_sources(settings)
-        self._keeping = keeping_of(settings)
+        self._current = Current.of(settings)
 
     def announce(self, results: Sequence[DialResult]) -> set[str]:
         """
@@ -91,17 +88,21 @@ class Announcer:
             redis.exceptions.RedisError: If that failed; then the results must stay in the outbox.
         """
         announced: set[str] = set()
+        settings = self._current.settings
+        origins = {name: endpoint.origins for name, endpoint in settings.webhook.items()}
+        sources, keeping = telling_sources(settings), keeping_of(settings)
         for first in range(0, len(results), _BATCH):
-            ends = [(result, self._wanting(result)) for result in results[first : first + _BATCH]]
-            if self._sources or any(names for _, names in ends):
-                self._hopper.announce(ends, origins=self._origins, sources=self._sources, keeping=self._keeping)
+            ends = [(result, _wanting(settings.webhook, result)) for result in results[first : first + _BATCH]]
+            if sources or any(names for _, names in ends):
+                self._hopper.announce(ends, origins=origins, sources=sources, keeping=keeping)
                 announced.update(result.job_id for result, _ in ends)
         return announced
 
-    def _wanting(self, result: DialResult) -> list[str]:
-        return [
-            name
-            for name, endpoint in self._endpoints.items()
-            if (not endpoint.states or result.state in endpoint.states)
-            and (not endpoint.pbx or result.pbx in endpoint.pbx)
-        ]
+
+def _wanting(endpoints: Mapping[str, EndpointSettings], result: DialResult) -> list[str]:
+    return [
+        name
+        for name, endpoint in endpoints.items()
+        if (not endpoint.states or result.state in endpoint.states)
+        and (not endpoint.pbx or result.pbx in endpoint.pbx)
+    ]

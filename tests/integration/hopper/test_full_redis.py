@@ -13,7 +13,20 @@ from ops.embedded_redis import EmbeddedRedis
 from tests.conftest import pbx_settings
 from tests.integration.hopper.post import DELIVERED, FAILED, Post
 from tests.integration.hopper.stage import API_KEY, Stage, eventually, in_s, job
-from worker.hopper import Ending, Go, Hopper, JobFilter, Login, LookTurn, NotYours, Once, Order, Redial, Token
+from worker.hopper import (
+    Ending,
+    Go,
+    Hopper,
+    JobFilter,
+    Login,
+    LookTurn,
+    NotYours,
+    Once,
+    Order,
+    Redial,
+    SettingsReport,
+    Token,
+)
 from worker.jobs import Doubt, JobState, RefusedJob
 from worker.settings import ReplicationSettings
 
@@ -314,6 +327,15 @@ def test_a_worker_can_say_that_it_lives_and_goodbye(stage: Stage) -> None:
         assert stage.hopper.heartbeat("w1", slots=4, ttl_s=5).slots == 4
         assert stage.hopper.heartbeat("w1", slots=0, ttl_s=5).slots == 0
     assert stage.hopper.workers_alive() == {}
+
+
+def test_a_full_installation_can_be_reloaded(stage: Stage) -> None:
+    report = SettingsReport("w1", version="a", asked=0, read_at=0)
+    with full(stage):
+        asked = stage.hopper.ask_reload()
+        assert stage.hopper.report_settings(report, ttl_s=5) == asked
+        assert stage.hopper.withdraw("hq")
+    assert stage.hopper.settings_reports() == [report]
 
 
 def test_a_step_of_the_clock_is_followed(stage: Stage) -> None:

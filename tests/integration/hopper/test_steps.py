@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import pbx_settings
 from tests.integration.hopper.post import DELIVERED, FAILED, Post
 from tests.integration.hopper.stage import API_KEY, MESSAGE, Stage, eventually
-from worker.hopper import Go, JobFilter, Login, Once, Redial, Redialed, Token
+from worker.hopper import Go, JobFilter, Login, Once, Redial, Redialed, SettingsReport, Token
 from worker.jobs import JobState
 
 
@@ -352,6 +352,34 @@ def test_a_death_right_after_register_leaves_limits_that_hold(quick: Stage) -> N
     assert quick.snapshot() == before
     quick.put_each(["1001", "1002"])
     assert len(quick.release()) == 1
+
+
+def test_a_death_right_after_withdraw_leaves_jobs_that_wait(quick: Stage) -> None:
+    job_id = quick.put()
+    assert quick.hopper.withdraw("hq")
+    assert not quick.hopper.withdraw("hq")
+    assert quick.release() == []
+    assert not quick.hopper.why(job_id)["known"]
+
+    quick.open_pbx()
+    assert eventually(quick.release) == [job_id]
+
+
+def test_a_death_right_after_ask_reload_leaves_a_request_that_is_followed(quick: Stage) -> None:
+    report = SettingsReport("w", version="a", asked=0, read_at=0)
+    assert quick.hopper.report_settings(report, ttl_s=5) == 0
+    assert (quick.hopper.ask_reload(), quick.hopper.ask_reload()) == (1, 2)
+
+    assert quick.hopper.report_settings(report, ttl_s=5) == quick.hopper.reloads_asked() == 2
+    quick.hopper.leave_reports("w", ttl_s=5)
+
+
+def test_a_death_right_after_report_settings_leaves_a_report_that_runs_out(quick: Stage) -> None:
+    lasting = SettingsReport("w2", version="b", asked=1, read_at=2.5, needs_restart=("worker",), differs=("x",))
+    quick.hopper.report_settings(SettingsReport("w1", version="a", asked=0, read_at=0), ttl_s=0.02)
+    quick.hopper.report_settings(lasting, ttl_s=30)
+
+    assert eventually(lambda: quick.hopper.settings_reports() == [lasting])
 
 
 def test_a_death_right_after_login_turn_leaves_a_turn_that_ends(quick: Stage) -> None:

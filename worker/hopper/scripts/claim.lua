@@ -51,7 +51,7 @@ end
 
 if tonumber(record.v or 1) > VERSION then return back(NOW + 1, 'later version') end
 local limits = pbx_limits(record.pbx)
-if not limits then return back(NOW + 5, 'pbx not known') end
+if not limits or not is_known(record.pbx) then return back(NOW + 5, 'pbx not known') end
 if is_paused(record.pbx) then return back(0, 'paused') end
 if held_back() then return back(0, 'held') end
 local barred_until = barred(limits, id)

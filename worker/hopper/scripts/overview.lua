@@ -33,7 +33,7 @@ local function glance(pbx)
   local state = redis.call('HMGET', key('pbx', pbx), 'calls_per_second', 'burst', 'max_open_calls', 'barred_until',
     'barred_since', 'barred_reason', 'barred_by')
   local released = redis.call('ZCARD', key('released', pbx))
-  return { known = state[1] and true or false, waiting = waiting, oldest_s = ages, released = released,
+  return { known = state[1] and is_known(pbx) or false, waiting = waiting, oldest_s = ages, released = released,
     later = redis.call('ZCARD', key('later', pbx)), in_doubt = redis.call('ZCARD', key('doubts', pbx)),
     -- A released job has its line reserved already.
     open_calls = math.max(0, redis.call('ZCOUNT', key('lines', pbx), NOW, '+inf') - released),

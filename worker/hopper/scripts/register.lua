@@ -12,7 +12,8 @@ if redis.call('HGET', key('token', pbx), 'credentials') ~= credentials then
   local generation = redis.call('HGET', key('token', pbx), 'generation') or 0
   redis.call('DEL', key('token', pbx))
   redis.call('HDEL', home, 'logged_in', 'login_until')
-  redis.call('HSET', key('token', pbx), 'credentials', credentials, 'generation', generation + 1)
+  redis.call('HSET', key('token', pbx), 'credentials', credentials, 'generation', generation + 1,
+    'changed_at', stamp(NOW))
   close_breaker(pbx)
 end
 

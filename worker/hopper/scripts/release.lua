@@ -77,7 +77,8 @@ end
 -- One turn of one PBX. Returns jobs released and when to look at it again (nil: when something is put).
 local function visit(pbx)
   local limits = pbx_limits(pbx)
-  if not limits then return 0, NOW + 5 end -- no worker knows this PBX yet
+  -- No worker knows this PBX yet, or any more.
+  if not limits or not is_known(pbx) then return 0, NOW + 5 end
   if is_paused(pbx) then return 0, nil end -- resume.lua brings it back
   local barred_until = barred(limits)
   if barred_until and barred_until > NOW then return 0, barred_until end

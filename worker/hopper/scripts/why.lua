@@ -62,7 +62,7 @@ for i = 1, #holders, 2 do
 end
 
 local limits = pbx_limits(pbx)
-facts.known = limits ~= nil
+facts.known = limits ~= nil and is_known(pbx)
 if limits then
   local barred_until = barred(limits, id)
   local told = redis.call('HMGET', key('pbx', pbx), 'barred_reason', 'barred_by', 'barred_since')

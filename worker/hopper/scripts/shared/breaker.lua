@@ -10,6 +10,9 @@ local function pbx_limits(pbx)
     probe_until = tonumber(values[9] or 0), look_permits = tonumber(values[10] or 10) }
 end
 
+-- Workers have the PBX in their settings, as far as Redis knows (see register.lua and withdraw.lua); else its jobs wait.
+local function is_known(pbx) return redis.call('SISMEMBER', key('known'), pbx) == 1 end
+
 -- The breaker of one PBX: `failures` in a row, `trips` in a row (`lost_dials`: those by a dial without an answer),
 -- `barred_until` and `barred_reason` from the first trip on, `barred_since` (that trip), `barred_by` (down | dial |
 -- asked | login). Open until `barred_until`, then half open: one claim may go as `probe` until `probe_until`. Returns nil

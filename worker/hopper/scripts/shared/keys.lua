@@ -18,7 +18,7 @@
 --   NS:expiry          zset    ID -> expires_at of jobs that have one and are not final
 --   NS:pbx:PBX         hash    limits, `tat` (GCRA), the breaker (see `breaker` below); and for those who may not
 --                              read the token: `logged_in`, if there is one, and `login_until` (see login_turn.lua)
---   NS:known           set     names of all PBXs ever registered
+--   NS:known           set     names of the PBXs that workers have in their settings
 --   NS:token:PBX       hash    the shared login (see login_turn.lua); read and written by those who dial alone
 --   NS:paused          set     PBX names, and * for the kill switch
 --   NS:arrivals        zset    ID -> its `seq`: all jobs there are a record of, for listing
@@ -36,8 +36,9 @@
 --   NS:seq             string  counter: order of arrival within a lane
 --   NS:guard           hash    seen (time of the last heartbeat), compared (how often the clock was), and of its last
 --                              step: stepped_at, stepped_s; origin (when these data began); held_until, held_why (no call
---                              begins)
+--                              begins); reloads (how often one was asked for)
 --   NS:settings        hash    NAME -> mark of a worker's settings of PBXs
+--   NS:reports         hash    NAME of a process -> "alive until|which settings it has, as JSON"
 --   NS:workers         hash    NAME -> "slots|alive until"
 --   NS:aside           list    newest first: notes of what could not be used, as JSON (see set_aside.lua)
 --   NS:aside_count     string  how many notes there were, those no longer kept included
