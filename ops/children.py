@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,6 +71,16 @@ def _children_of_thread(thread: Path) -> list[str]:
         return (thread / "children").read_text(encoding="ascii").split()
     except (FileNotFoundError, ProcessLookupError):
         return []  # it has ended; its children are another thread's now
+
+
+def blocks_hang_ups(pid: int) -> bool:
+    """Return whether a process blocks SIGHUP; before it does, the signal ends it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    found = re.search(r"^SigBlk:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (signal.SIGHUP - 1) & 1)
 
 
 def is_running(pid: int) -> bool:

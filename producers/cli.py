@@ -49,6 +49,7 @@ _COMMANDS = {
     "number": _Entry("numbers", "See how a telephone number is understood and dialed."),
     "crm": _Entry("crm", "List the hooks of CRMs, and try out what they would make of a payload."),
     "webhooks": _Entry("webhooks", "Look after the endpoints that are told of results."),
+    "reload": _Entry("reload", "Let every process read its settings again; calls go on."),
     "worker": _Entry("processes", "Run worker processes."),
     "flower": _Entry("processes", "Run Flower, the view on Celery's tasks."),
     "up": _Entry("processes", "Run everything on this machine, against a simulated PBX."),

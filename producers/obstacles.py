@@ -99,7 +99,7 @@ def _persons(facts: Facts, *, in_settings: bool) -> Iterator[Obstacle]:
         yield Obstacle("pbx_not_in_settings", sentence, f"add [pbx.{name}] or cancel the job", needs_person=True)
     if facts.workers and not facts.known:
         sentence = f"no worker has ever known PBX {name}"
-        advice = f"restart the workers with settings that have [pbx.{name}]"
+        advice = f"give the workers settings that have [pbx.{name}], then `outdial reload`"
         yield Obstacle("pbx_unknown", sentence, advice, needs_person=True)
 
 
@@ -155,7 +155,7 @@ def _breaker(facts: Facts) -> Iterator[Obstacle]:
     reason = facts.barred_reason or "no reason was given"
     sentence = f"PBX {facts.pbx} has taken no calls{since}, {next_try}: {reason}"
     if facts.breaker == "open" and facts.barred_by == "login":
-        advice = "correct username or password and restart the workers"
+        advice = "correct username or password, then `outdial reload`"
         yield Obstacle("breaker", sentence, advice, until=facts.barred_until)
     else:
         # The answer to a call or look under way closes it at any moment.

@@ -1,6 +1,6 @@
 """Whether everything a worker needs is there and set up so that nothing is lost: `outdial doctor`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,12 +8,21 @@ from pathlib import Path
 import redis
 
 from worker.errors import AttemptFailed, PbxBarred, TokenRefused
-from worker.hopper import KILL_SWITCH, EndpointView, Hopper, ServerView, Token, Unknowns, server_view
+from worker.hopper import (
+    KILL_SWITCH,
+    EndpointView,
+    Hopper,
+    ServerView,
+    SettingsReport,
+    Token,
+    Unknowns,
+    server_view,
+)
 from worker.pbx import Device, PbxSession, adapter_for
 from worker.redis_away import hint_for
 from worker.redis_tls import likely_problem, sentinel_problem
 from worker.secret_reader import open_to_others
-from worker.settings import PbxSettings, Settings
+from worker.settings import PbxSettings, Settings, version_of
 from worker.webhooks.targets import anybody_listens, target_names
 
 # Clocks further apart than this make due times and logs confusing; nothing unsafe, for Redis's clock decides.
@@ -116,6 +125,7 @@ def _installation(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "workers", f"{len(slots)} alive with {sum(slots.values())} slots")
     else:
         yield Finding("warning", "workers", "none is running", "start `outdial worker`")
+    yield from settings_findings(hopper.settings_reports(), version_of(settings))
     yield set_aside_finding(hopper)
     yield from webhook_findings(hopper, settings)
     # `outdial results` shows those of a day too, unasked.
@@ -130,6 +140,34 @@ def _installation(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
         )
     if KILL_SWITCH in hopper.paused():
         yield Finding("warning", "pause", "everything is paused", "`outdial resume --all` when dialing may go on")
+
+
+def settings_findings(reports: Sequence[SettingsReport], here: str) -> Iterator[Finding]:
+    """
+    Yield which settings the processes have, and which of them differ.
+
+    Args:
+        reports: Of all processes that live.
+        here: The version of the settings that were read here.
+    """
+    advice = "give all hosts the same settings, then `outdial reload`"
+    for report in reports:
+        if report.refused:
+            text = f"{report.process} keeps {report.version}, for it refused what it read last: {report.refused}"
+            yield Finding("bad", "settings", text, "correct them, then `outdial reload`")
+        if report.needs_restart:
+            text = f"{report.process} has former values of {', '.join(report.needs_restart)}"
+            yield Finding("warning", "settings", text, "restart it")
+        for sentence in report.differs:
+            yield Finding("warning", "settings", f"{report.process}: {sentence}", advice)
+    versions: dict[str, list[str]] = {}
+    for report in reports:
+        versions.setdefault(report.version, []).append(report.process)
+    if len(versions) == 1 and here in versions:
+        yield Finding("ok", "settings", f"version {here} in all {len(reports)} processes")
+    elif versions:
+        each = "; ".join(f"{version} in {', '.join(names)}" for version, names in sorted(versions.items()))
+        yield Finding("warning", "settings", f"version {here} here, {each}", advice)
 
 
 def persistence_finding(server: ServerView) -> Finding:
@@ -262,8 +300,8 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
         yield Finding(
             "bad",
             subject,
-            "the workers were started with another address, user name or password",
-            "correct the settings, or restart the workers with these",
+            "the workers have another address, user name or password",
+            "correct the settings, or `outdial reload` if these are right",
         )
         return
     try:
@@ -286,7 +324,7 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
 
 def _advice_for_breaker(hopper: Hopper, name: str) -> str:
     if _is_barred_by_login(hopper, name):
-        return "correct username and password, and restart the workers"
+        return "correct username and password, then `outdial reload`"
     return "see that the PBX is up and can be reached from the workers"
 
 

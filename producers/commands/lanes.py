@@ -11,10 +11,12 @@ import click
 from producers.commands.door import with_dialer
 from producers.enqueue import Dialer
 from producers.obstacles import of_all_pbxs
+from producers.settings_versions import version_lines
 from producers.showing import TAKES_CALLS, lane_table, pbx_state
 from producers.times import iso_or_none
 from worker.errors import InputRefused
 from worker.hopper import KILL_SWITCH, LaneView, PbxGlance
+from worker.settings import version_of
 
 _LANES_FIELDS = """\b
 Fields of the JSON, for each PBX:
@@ -37,6 +39,8 @@ Fields of the JSON, for each PBX:
   lanes          list of extid, waiting, busy_s
   takes_calls    whether a call may begin as things stand
   why_not        the reasons in words, or null
+  settings_versions
+                 version of the settings by process, the same for all PBXs
 """
 
 _everything = click.option("--all", "everything", is_flag=True, help="Everywhere: the kill switch.")
@@ -104,7 +108,11 @@ def _title(name: str) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with the lanes.")
 @with_dialer
 def lanes_command(dialer: Dialer, *, verbose: bool, as_json: bool) -> None:
-    """Show each PBX's jobs - waiting, later, released, in calls, in doubt - and whether it takes calls."""
+    """
+    Show each PBX's jobs - waiting, later, released, in calls, in doubt - and whether it takes calls.
+
+    Below stands the version of the settings that the processes have, and which ones differ.
+    """
     overview = dialer.hopper.overview(list(dialer.settings.pbx))
 
     def lanes(glance: PbxGlance) -> tuple[LaneView, ...]:
@@ -115,14 +123,18 @@ def lanes_command(dialer: Dialer, *, verbose: bool, as_json: bool) -> None:
     stops = of_all_pbxs(overview.held_why, overview.refusal, len(overview.workers))
     stopped = [one.sentence for one in stops]
     if as_json:
+        reports = dialer.hopper.settings_reports()
+        common = {"settings_versions": {report.process: report.version for report in reports}}
         plain = [
-            _plain(glance, lanes(glance), paused) | _takes_calls(pbx_state(glance, paused, stopped))
+            _plain(glance, lanes(glance), paused) | _takes_calls(pbx_state(glance, paused, stopped)) | common
             for glance in overview.pbxs
         ]
         click.echo(json.dumps(plain))
         return
     shown = lane_table(overview.pbxs, lanes if verbose else None, everything_paused=paused, stopped=stopped)
     for line in shown:
+        click.echo(line)
+    for line in version_lines(dialer.hopper.settings_reports(), version_of(dialer.settings)):
         click.echo(line)
 
 

@@ -118,7 +118,7 @@ _ALIKE = {
     Trouble.LOGIN: "have their log-ins barred",
     Trouble.ALL_FAIL: "placed no call in the last minute, and several failed",
     Trouble.STUCK: "have jobs that could go, and placed none in the last minute",
-    Trouble.NOT_KNOWN: "are known to no worker: restart the workers with these settings",
+    Trouble.NOT_KNOWN: "are known to no worker: `outdial reload` gives them these settings",
     Trouble.PAUSED: "are paused",
 }
 
@@ -157,7 +157,9 @@ def _pbx(pbx: PbxScene, trouble: Trouble) -> Concern:
             text = f"{name}: {_jobs(glance.waiting_in_all)} could go, and none was placed in the last minute"
             return Concern(level, text, advice="`outdial why ID` tells for one of them")
         case Trouble.NOT_KNOWN:
-            return Concern(level, f"{name}: no worker knows it", advice="restart the workers with these settings")
+            return Concern(
+                level, f"{name}: no worker knows it", advice="`outdial reload` gives them these settings"
+            )
         case Trouble.PAUSED:
             return Concern(level, f"{name} is paused", f"outdial resume {name}")
 

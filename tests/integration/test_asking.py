@@ -476,4 +476,4 @@ def test_the_doctor_asks_for_the_password_of_a_pbx_that_refused_it(config: str, 
     stage.hopper.login_turn("hq", refused=stage.log_in(), nonce="m", lease_s=30, spacing_s=0)
     stage.hopper.login_done("hq", "m", block_s=610, reason="log-in refused")
     [breaker] = [found for found in examine(Settings.load(config)) if found.text.startswith("its breaker is ")]
-    assert breaker.advice.endswith("correct username and password, and restart the workers")
+    assert breaker.advice.endswith("correct username and password, then `outdial reload`")

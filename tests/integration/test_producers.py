@@ -167,7 +167,7 @@ def test_status_says_what_the_job_waits_for_and_never_its_number(run: Run, diale
 
     assert waits_for() == "no worker is running; start one by `outdial worker`"
     hopper.heartbeat("w", slots=1, ttl_s=600)
-    assert waits_for().startswith("no worker has ever known PBX hq; restart the workers")
+    assert waits_for().startswith("no worker has ever known PBX hq; give the workers settings")
     hopper.register("hq", pbx_settings())
     assert waits_for() == "nothing; its turn on PBX hq comes at once"
     hopper.pause("hq")

@@ -96,7 +96,7 @@ def test_a_damaged_one_is_held_by_nothing() -> None:
             replace(READY, known=False, most_lines=0),
             "pbx_unknown",
             "no worker has ever known PBX hq",
-            "restart the workers with settings that have [pbx.hq]",
+            "give the workers settings that have [pbx.hq], then `outdial reload`",
         ),
     ],
 )
