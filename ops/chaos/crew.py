@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from ops.children import children_of, is_running
+from ops.children import blocks_hang_ups, children_of, is_running
 from ops.installation import Installation
 
 PROCESSES, SLOTS = 2, 8
@@ -44,6 +44,13 @@ class Crew:
         """Stop them as an operator does, by SIGTERM, and wait."""
         self._stack.close()
         self._supervisor = None
+
+    def hang_up(self) -> None:
+        """Send SIGHUP to the supervisor, once its program has begun, and to each of its workers."""
+        supervisor = [self._supervisor.pid] if self._supervisor else []
+        for pid in (*filter(blocks_hang_ups, supervisor), *self.workers()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGHUP)
 
     def kill_supervisor(self) -> None:
         """Kill the supervisor alone, and return once its workers are gone too."""

@@ -2,7 +2,9 @@
 
 import os
 import random
+import re
 import signal
+from pathlib import Path
 from typing import Final
 
 from ops.chaos.crew import Crew, worker_name
@@ -77,6 +79,35 @@ def kill_supervisor(site: Site, part: str, dice: random.Random) -> None:
     site.crews[part].start()
 
 
+def storm_of_hang_ups(site: Site, part: str, dice: random.Random) -> None:
+    """SIGHUP to every process, many times: the settings are read again, and nothing else happens."""
+    for _ in range(dice.randint(10, 40)):
+        site.crews[part].hang_up()
+        site.rest(dice.uniform(0, 0.2))
+
+
+def change_limit(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
+    """An operator lowers the limits of all PBXs and reloads, and puts them back."""
+    file = site.installation.config
+    before = file.read_text(encoding="utf-8")
+    lowered = dice.randint(5, 14)
+    try:
+        _replace(file, re.sub(r"(?m)^calls_per_second = .*$", f"calls_per_second = {lowered}", before))
+        site.hopper.ask_reload()
+        site.rest(dice.uniform(2, 4))
+    finally:
+        _replace(file, before)
+        site.hopper.ask_reload()
+    return Struck(f"calls_per_second = {lowered}")
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file as a whole, for a worker that starts may read it at any moment."""
+    beside = file.with_suffix(".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
+
+
 FAULTS: Final = {
     "worker killed": Fault(kill_worker, CREWS, 2, weight=12, spoils=True),
     "worker frozen, killed": Fault(freeze_and_kill_worker, CREWS, 6, weight=4, spoils=True),
@@ -84,4 +115,6 @@ FAULTS: Final = {
     "worker frozen, thawed": Fault(freeze_worker_briefly, CREWS, 5, weight=2, spoils=True),
     "rolling restart": Fault(restart_crew, CREWS, 6),
     "supervisor killed": Fault(kill_supervisor, CREWS, 8),
+    "storm of hang-ups": Fault(storm_of_hang_ups, CREWS, 4),
+    "limit changed": Fault(change_limit, ("settings",), 5),
 }
