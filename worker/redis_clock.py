@@ -1,6 +1,7 @@
 """Finds out when Redis's clock is set, by the time that passes here between two heartbeats."""
 
 import time
+from dataclasses import replace
 
 import structlog
 
@@ -26,10 +27,15 @@ class RedisClock:
     def __init__(self, hopper: Hopper) -> None:
         self._hopper = hopper
         self._last: tuple[Beat, float, float] | None = None
+        # How often the clock had been compared when this worker left that to the others; None: it has not.
+        self._left_at: int | None = None
 
     def heard(self, beat: Beat, *, asked_at: float, answered_at: float) -> None:
         """
         Take in a heartbeat; report a step to the hopper, and to the log.
+
+        A worker that has nothing to compare with leaves the comparison to the others, once. It has just started,
+        and would take a clock that was set forward for one that no worker has looked at for hours.
 
         Args:
             beat: Just received.
@@ -40,14 +46,19 @@ class RedisClock:
             redis.exceptions.RedisError: As for any step; the next heartbeat compares again.
         """
         last, self._last = self._last, None
+        left_at, self._left_at = self._left_at, None
         step_s = _step_s(last, beat, asked_at, answered_at) if last and last[0].compared == beat.compared else None
         compared = beat.compared
         if beat.in_doubt or step_s:
+            if step_s is None and beat.has_others and left_at != beat.compared:
+                self._left_at = beat.compared
+                return
             compared, moved_s = self._hopper.set_clock(beat.compared, step_s)
             if moved_s:
                 log.error("clock_stepped", seconds=round(moved_s, 1))
-        if compared == beat.compared:
-            self._last = (beat, asked_at, answered_at)
+        # The heartbeat showed the clock as it is after the step, so the next one can be compared with it.
+        if compared <= beat.compared + 1:
+            self._last = (replace(beat, compared=compared), asked_at, answered_at)
 
 
 def uptime_s() -> float:

@@ -199,7 +199,8 @@ class Beat:
 
     `now` is unix seconds on that clock; `compared` counts how often workers compared it. `in_doubt`: it shows a
     time before the last heartbeat, or long after it. `origin` changes when the data are no longer those of before.
-    `differs_from` names a living worker with other settings of PBXs; empty if there is none.
+    `differs_from` names a living worker with other settings of PBXs; empty if there is none. `has_others`: other
+    workers have been alive; a clock that is set makes it uncertain whether they still are.
     """
 
     slots: int
@@ -208,6 +209,7 @@ class Beat:
     in_doubt: bool
     origin: str = ""
     differs_from: str = ""
+    has_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)

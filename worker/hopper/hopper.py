@@ -291,10 +291,10 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History, Re
             held_why: Why no call may begin on this server; empty lets calls go on.
             settings_mark: Two workers with other settings of PBXs have other marks.
         """
-        total, now, compared, in_doubt, origin, other = self._scripts.run(
+        total, now, compared, in_doubt, origin, other, has_others = self._scripts.run(
             "heartbeat", worker, slots, ttl_s, held_why, settings_mark
         )
-        return Beat(int(total), float(now), int(compared), in_doubt == "1", origin, other)
+        return Beat(int(total), float(now), int(compared), in_doubt == "1", origin, other, has_others == "1")
 
     def set_clock(self, compared: int, step_s: float | None) -> tuple[int, float]:
         """

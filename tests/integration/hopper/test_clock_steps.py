@@ -96,6 +96,27 @@ def test_a_result_of_before_the_step_is_delivered_at_once(stage: Stage, clock: S
 
 
 @pytest.mark.parametrize("seconds", STEPS)
+def test_a_worker_that_has_just_started_does_not_judge_the_clock_alone(
+    stage: Stage, clock: StepClock, seconds: float
+) -> None:
+    stage.open_pbx(open_call_s=60)
+    job_id, claim = stage.claimed("1001")
+    stage.finish(job_id, "n1", claim)
+    stage.put("1001")
+    compared = beat(stage).compared
+    clock.advance(seconds)
+
+    at = uptime_s()
+    started = stage.hopper.heartbeat("new", slots=4, ttl_s=20)
+    RedisClock(stage.hopper).heard(started, asked_at=at, answered_at=at)
+
+    assert started.has_others
+    assert stage.release() == []
+    assert stage.hopper.set_clock(compared, seconds) == (compared + 1, seconds)
+    assert stage.release() == []
+
+
+@pytest.mark.parametrize("seconds", STEPS)
 def test_a_claim_is_not_taken_for_dead(stage: Stage, clock: StepClock, seconds: float) -> None:
     job_id, claim = stage.claimed("1001")
     step(stage, clock, seconds)

@@ -78,6 +78,32 @@ def test_the_heartbeat_after_a_step_is_compared_with_none_before_it() -> None:
     assert len(beats(FIRST, (105.0, 105.01, 3605.0, True), (110.0, 110.01, 7210.0, False))) == 1
 
 
+def test_a_clock_that_is_set_right_again_soon_is_reported_by_the_same_worker() -> None:
+    hopper = Hopper()
+    clock = RedisClock(hopper)  # type: ignore[arg-type]  # has what it needs
+    clock.heard(Beat(1, START, 0, in_doubt=False), asked_at=100.0, answered_at=100.01)
+    clock.heard(Beat(1, START + 3605, 0, in_doubt=True), asked_at=105.0, answered_at=105.01)
+    clock.heard(Beat(1, START + 10, 1, in_doubt=True), asked_at=110.0, answered_at=110.01)
+    assert hopper.told == [(0, pytest.approx(3600, abs=0.1)), (1, pytest.approx(-3600, abs=0.1))]
+
+
+def new_worker(*compared: int) -> list[tuple[int, float | None]]:
+    """Let a worker that has just started hear heartbeats of a clock in doubt; returns what it reports."""
+    hopper = Hopper()
+    clock = RedisClock(hopper)  # type: ignore[arg-type]  # has what it needs
+    for number, count in enumerate(compared):
+        is_in_doubt = count == compared[0]
+        beat = Beat(1, START + 5 * number, count, in_doubt=is_in_doubt, has_others=True)
+        clock.heard(beat, asked_at=100.0 + 5 * number, answered_at=100.01 + 5 * number)
+    return hopper.told
+
+
+def test_a_new_worker_leaves_the_comparison_to_the_others_once() -> None:
+    assert new_worker(3) == []
+    assert new_worker(3, 4) == []
+    assert new_worker(3, 3) == [(3, None)]
+
+
 def test_a_step_that_another_worker_reported_is_not_reported_again() -> None:
     hopper = Hopper()
     clock = RedisClock(hopper)  # type: ignore[arg-type]  # has what it needs
