@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,6 +33,7 @@ class EmbeddedRedis:
         program: Another server to run than the wheel's, such as /usr/bin/redis-server.
         password: One of its own unless given.
         more: Further lines of configuration.
+        environment: Of the process, besides that of this one.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class EmbeddedRedis:
         program: str | None = None,
         password: str | None = None,
         more: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self._append_only = append_only
@@ -52,6 +54,7 @@ class EmbeddedRedis:
         self._port = reserve_port()
         self._password = password or secrets.token_urlsafe(24)
         self._more = more
+        self._environment = dict(environment or {})
 
     @property
     def url(self) -> str:
@@ -91,6 +94,7 @@ class EmbeddedRedis:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                env=os.environ | self._environment,
                 start_new_session=True,  # Ctrl-C is for the stack, which stops its parts in order
                 preexec_fn=die_with_parent,  # noqa: PLW1509  one call, no lock taken
             )

@@ -346,6 +346,17 @@ def unknown_without_cause(account: Account, job: Job) -> str | None:
     return f"it is unknown ({job.record.get('errno', 'no errno')}), and no fault touched it"
 
 
+def failed_without_cause(account: Account, job: Job) -> str | None:
+    """A job fails by its own failures alone: each attempt it has spent met a fault at its own request."""
+    if job.state != JobState.FAILED:
+        return None
+    attempts, own = int(job.record.get("attempts", 0)), len(account.hits_of(job))
+    if attempts and own >= attempts:
+        return None
+    why = job.record.get("errno", "no errno")
+    return f"it failed ({why}) after {attempts} attempts, and {own} faults touched its requests"
+
+
 def told_otherwise(account: Account, job: Job) -> str | None:  # noqa: ARG001
     """The results backend tells what the record says."""
     if job.delivered is None or not job.is_final or job.delivered == job.state:
@@ -365,5 +376,6 @@ CHECKS: Final[Mapping[str, Callable[[Account, Job], str | None]]] = {
     "placed without a ring": placed_without_ring,
     "rang against its record": rang_against_record,
     "unknown without a cause": unknown_without_cause,
+    "failed without a cause": failed_without_cause,
     "told otherwise": told_otherwise,
 }

@@ -19,6 +19,8 @@ _BATCH = 500
 # Commands at a time; more starts of Python would only wait for each other.
 _AT_ONCE = 4
 _NOT_PRINTED = "outto"
+# What the server wrote, and its clock may have been set meanwhile.
+_TIMES = ("enqueued_at", "claimed_at", "finished_at", "placed_at")
 
 
 def unfinished(site: Site, handed: Iterable[Handed]) -> int:
@@ -114,6 +116,7 @@ def _jobs(site: Site, handed: Sequence[Handed]) -> list[Job]:
 def _job(site: Site, handed: Handed, meta: str | None) -> Job:
     order, record = handed.order, site.hopper.record(handed.job_id)
     shown = {name: text for name, text in record.items() if name != _NOT_PRINTED and not name.startswith("~")}
+    shown |= {name: str(site.clock.real_time(float(shown[name]))) for name in _TIMES if name in shown}
     return Job(
         job_id=handed.job_id,
         pbx=order.pbx,
@@ -130,7 +133,8 @@ def _timeline(site: Site, job_id: str) -> tuple[Moment, ...]:
     timeline = getattr(site.hopper, "timeline", None)
     if timeline is None:
         return ()
-    return tuple(Moment(moment.at, moment.state, moment.who, moment.reason) for moment in timeline(job_id))
+    real = site.clock.real_time
+    return tuple(Moment(real(moment.at), moment.state, moment.who, moment.reason) for moment in timeline(job_id))
 
 
 def _told(meta: str | None) -> str:

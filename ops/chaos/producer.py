@@ -12,6 +12,7 @@ from typing import Any
 import redis
 
 from ops.chaos.bystanders import Intake
+from ops.chaos.gate import Gate
 from ops.chaos.orders import Order
 from producers import Dialer
 from worker.errors import ServiceUnreachable
@@ -37,14 +38,16 @@ class Producer:
         dialer: The door.
         intake: The other one, for those that come by HTTP.
         orders: In order of time.
+        gate: What each step passes.
     """
 
-    def __init__(self, dialer: Dialer, intake: Intake, orders: Iterable[Order]) -> None:
+    def __init__(self, dialer: Dialer, intake: Intake, orders: Iterable[Order], gate: Gate) -> None:
         self.handed: dict[str, Handed] = {}
         # What went against the promise to whoever hands in, one sentence each.
         self.complaints: list[str] = []
         self._dialer = dialer
         self._intake = intake
+        self._gate = gate
         self._orders = list(orders)
         self._stopping = threading.Event()
         self._started_at = 0.0
@@ -94,7 +97,8 @@ class Producer:
     def _until_answered(self, step: Callable[[Order], None], order: Order) -> bool:
         while not self._stopping.is_set():
             try:
-                step(order)
+                with self._gate.passed():
+                    step(order)
             except (ServiceUnreachable, redis.RedisError):
                 self._stopping.wait(_AGAIN_AFTER_S)
             else:

@@ -87,7 +87,7 @@ class Run:
             conductor = Conductor(site, FAULTS, plan)
             stack.callback(conductor.close)  # after the site: see there
             stack.enter_context(site)
-            producer = Producer(site.dialer(), site.bystanders.intake, orders)
+            producer = Producer(site.dialer(), site.bystanders.intake, orders, site.gate)
             stack.callback(producer.stop)
             self._wait_for_workers(site)
             self._go_through(site, producer, conductor)

@@ -1,5 +1,6 @@
 """The parts of one run: server, PBXs, proxies between them and the workers, the crews, and who looks on."""
 
+import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +9,11 @@ from urllib.parse import urlsplit
 
 import redis
 
+import worker
 from ops.chaos.bystanders import Bystanders, Receivers
+from ops.chaos.clock import Clock
 from ops.chaos.crew import Crew
+from ops.chaos.gate import Gate
 from ops.chaos.orders import EXTENSIONS
 from ops.children import Ensemble
 from ops.embedded_redis import EmbeddedRedis
@@ -65,9 +69,13 @@ class Site(Ensemble):
         self.folder = folder
         # Set when the run is given up: whatever rests wakes.
         self.over = threading.Event()
+        # Closed while what is handed in would be lost by definition.
+        self.gate = Gate()
 
     def _start(self) -> None:
-        self.server = self._stack.enter_context(EmbeddedRedis(self.folder / "redis"))
+        self.clock = Clock(self.folder)
+        server = EmbeddedRedis(self.folder / "redis", environment=self.clock.environment)
+        self.server = self._stack.enter_context(server)
         options = {name: _simulator_options(name) for name in PBXS}
         self.installation: Installation = self._stack.enter_context(
             installation(self.folder, self.server, NAMESPACE, **options)
@@ -99,8 +107,24 @@ class Site(Ensemble):
             for name, pbx in self.installation.pbxs.items()
         }
 
+    def scripts_of(self, crew: str) -> Path:
+        """Return the folder from which a crew reads its Redis scripts: each has a copy of the product."""
+        return self.folder / f"product-{crew}" / "worker" / "hopper" / "scripts"
+
+    def _copy_product(self, crew: str) -> str:
+        """Copy what a worker runs, so that a fault can spoil its files; returns the folder."""
+        folder = self.folder / f"product-{crew}"
+        shutil.copytree(
+            Path(worker.__file__).parent, folder / "worker", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        return str(folder)
+
     def _environment(self, crew: str) -> dict[str, str]:
-        """Return what sends one crew through the proxies; settings from the environment win over the file."""
+        """
+        Return what sends one crew through the proxies, with its own copy of the product.
+
+        Settings from the environment win over the file.
+        """
         pbxs = {
             f"OUTDIAL_PBX__{name.upper()}__BASE_URL": f"https://127.0.0.1:{path.port}"
             for name, path in self.pbx_paths.items()
@@ -109,7 +133,7 @@ class Site(Ensemble):
         results = self._through(crew, self.installation.result_backend)
         port = str(self.metrics_ports[crew])
         services = {"OUTDIAL_REDIS_URL": redis_url, "OUTDIAL_RESULT_BACKEND": results}
-        return pbxs | services | {"OUTDIAL_METRICS__PORT": port}
+        return pbxs | services | {"OUTDIAL_METRICS__PORT": port, "PYTHONPATH": self._copy_product(crew)}
 
     def _through(self, path: str, url: str) -> str:
         """Return *url* with the proxy's port."""

@@ -71,7 +71,7 @@ def broken(found: Account) -> list[str]:
 def test_a_run_in_which_all_went_well_holds() -> None:
     found = account(
         job(delivered="placed"),
-        job("j2", extid="1001", record={"state": "failed"}),
+        job("j2", extid="1001", record={"state": "expired"}),
         job("j3", extid="1002", record={"state": "cancelled"}),
         rings=(ring(),),
     )
@@ -102,7 +102,7 @@ def test_an_unknown_job_that_rang_twice_is_found() -> None:
 
 
 def test_the_same_pair_on_another_pbx_is_another_phone() -> None:
-    found = account(job(), job("j2", pbx="branch", record={"state": "failed"}), rings=(ring(),))
+    found = account(job(), job("j2", pbx="branch", record={"state": "expired"}), rings=(ring(),))
     assert found.held
 
 
@@ -128,7 +128,18 @@ def test_an_adopted_job_is_known_by_its_outbound_leg() -> None:
 
 @pytest.mark.parametrize("state", ["failed", "cancelled", "expired", "refused"])
 def test_what_certainly_did_not_ring_must_not_have_rung(state: str) -> None:
-    assert broken(account(job(record={"state": state}), rings=(ring(),))) == ["rang against its record"]
+    hits = (hit(kind="errno"),)
+    found = account(job(record={"state": state, "attempts": "1"}), rings=(ring(),), hits=hits)
+    assert broken(found) == ["rang against its record"]
+
+
+def test_a_job_fails_by_faults_at_its_own_requests_alone() -> None:
+    failed = job(record={"state": "failed", "attempts": "2", "errno": "http_404"})
+    deeds = (deed("path dead", 999, 1001),)
+
+    assert broken(account(failed, hits=(hit(kind="http_status"),), deeds=deeds)) == ["failed without a cause"]
+    assert account(failed, hits=(hit(kind="errno"), hit(1000.3, kind="errno"))).held
+    assert broken(account(job(record={"state": "failed"}))) == ["failed without a cause"]
 
 
 def test_a_ring_that_no_job_asked_for_is_found_and_its_number_masked() -> None:

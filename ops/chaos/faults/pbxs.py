@@ -1,6 +1,7 @@
 """Faults of a PBX: wrong answers, no answers, and going down."""
 
 import random
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -41,6 +42,21 @@ def stop_service(site: Site, part: str, dice: random.Random) -> Struck:
     site.rest(seconds)
     pbx.heal()
     return Struck(f"{seconds:.1f} s")
+
+
+def _for_seconds(least_s: float, most_s: float, *rules: Mapping[str, Any]) -> Act:
+    """Every dial meets one of some rules for a while."""
+
+    def act(site: Site, part: str, dice: random.Random) -> Struck:
+        pbx, seconds = site.installation.pbxs[part], dice.uniform(least_s, most_s)
+        rule = dice.choice(rules)
+        pbx.fault(**{"resource": "dial_outbound", "times": None, **rule})
+        site.rest(seconds)
+        with suppress(requests.ConnectionError):  # another fault restarts it
+            pbx.heal()
+        return Struck(f"{seconds:.1f} s of {rule.get('status') or rule.get('errno')}")
+
+    return act
 
 
 def lose_token(site: Site, part: str, dice: random.Random) -> None:  # noqa: ARG001
@@ -94,6 +110,22 @@ FAULTS: Final = {
     "http 503 before ring": Fault(_answers(kind="http_status", status=503), PBXS, _UNTIL_USED_S),
     "look cut": Fault(_answers(kind="drop_before_ring", resource="outbound/query"), PBXS, _WAIT_S),
     "look hangs": Fault(_answers(kind="hang", resource="extensionlist/query"), PBXS, _WAIT_S),
+    "all agents busy": Fault(_for_seconds(2, 6, {"kind": "errno", "errno": "10008"}), PBXS, 6, weight=2),
+    "all lines busy": Fault(_for_seconds(1, 4, {"kind": "errno", "errno": "10027"}), PBXS, 4),
+    "web server refuses": Fault(
+        _for_seconds(2, 5, *({"kind": "http_status", "status": status} for status in (401, 403, 404, 405, 413))),
+        PBXS,
+        5,
+        weight=3,
+        stops_dialing=True,
+    ),
+    "too many requests": Fault(
+        _for_seconds(0.3, 1, {"kind": "http_status", "status": 429, "retry_after": "2"}),
+        PBXS,
+        3,
+        stops_dialing=True,
+    ),
+    "no permission": Fault(_for_seconds(1, 3, {"kind": "errno", "errno": "10003"}), PBXS, 3, stops_dialing=True),
     "service stopped": Fault(stop_service, PBXS, 2, stops_dialing=True),
     "token lost": Fault(lose_token, PBXS, 5, stops_dialing=True),
     "pbx restarted after ring": Fault(_restart_after_ring, PBXS, 2, weight=4, stops_dialing=True, spoils=True),

@@ -1,6 +1,8 @@
 """Faults of the Redis server."""
 
 import random
+import shutil
+from pathlib import Path
 from typing import Any, Final
 
 from ops.chaos.faults.fault import Fault, Missed, Struck
@@ -54,9 +56,67 @@ def cut_connections(site: Site, part: str, dice: random.Random) -> Struck:  # no
     return Struck(f"{cut} connections")
 
 
+def come_back_empty(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
+    """
+    The server starts on an empty disk, and some seconds later on its own one, as when a volume is mounted late.
+
+    What would be handed in to the empty one would be lost by definition, so the CRM stands still meanwhile. Calls
+    under way are reported to a server that has never heard of them.
+    """
+    kept, seconds = site.server.folder.with_name("redis-kept"), dice.uniform(1, 4)
+    with site.gate.closed():
+        site.server.end_process(kill=False)
+        shutil.copytree(site.server.folder, kept)
+        _empty(site.server.folder)
+        site.server.start()
+        site.rest(seconds)
+        site.server.end_process(kill=False)
+        _empty(site.server.folder)
+        shutil.copytree(kept, site.server.folder, dirs_exist_ok=True)
+        shutil.rmtree(kept)
+        site.server.start()
+    return Struck(f"{seconds:.1f} s")
+
+
+def _empty(folder: Path) -> None:
+    # The lock stays: it is held by its own file.
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name not in ("lock", "redis.log"):
+            entry.unlink()
+
+
+def let_evict(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
+    """Somebody sets an eviction policy under which the server may throw jobs away, and sets it back."""
+    seconds = dice.uniform(2, 6)
+    site.client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        site.rest(seconds)
+    finally:
+        site.client.config_set("maxmemory-policy", "noeviction")
+    return Struck(f"{seconds:.1f} s")
+
+
+def set_clock(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
+    """The server's clock is set by hours, forward or back, and set right some seconds later."""
+    if not site.clock.can_be_set:
+        raise Missed("there is no C compiler to build the clock with")
+    hours, seconds = dice.choice([-1, 1]) * dice.uniform(1, 20), dice.uniform(2, 8)
+    site.clock.set_by(hours * 3600)
+    try:
+        site.rest(seconds)
+    finally:
+        site.clock.set_by(0)
+    return Struck(f"{hours:+.1f} h for {seconds:.1f} s")
+
+
 FAULTS: Final = {
     "redis killed": Fault(kill_redis, _PARTS, 2, stops_dialing=True, spoils=True),
     "redis frozen": Fault(freeze_redis, _PARTS, 3, stops_dialing=True, spoils=True),
+    "redis empty for a while": Fault(come_back_empty, _PARTS, 5, stops_dialing=True, spoils=True, lingers_s=5),
+    "redis may evict": Fault(let_evict, _PARTS, 6),
+    "redis clock set": Fault(set_clock, _PARTS, 8, weight=2),
     "scripts flushed": Fault(flush_scripts, _PARTS, 0.1, weight=1.5),
     "redis connections cut": Fault(cut_connections, _PARTS, 0.1, weight=2),
 }

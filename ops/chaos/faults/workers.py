@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import resource
 import signal
 from pathlib import Path
 from typing import Final
@@ -108,11 +109,39 @@ def _replace(file: Path, text: str) -> None:
     beside.replace(file)
 
 
+def take_scripts_away(site: Site, part: str, dice: random.Random) -> Struck:
+    """The Lua scripts cannot be read for some seconds, as during an upgrade in place."""
+    scripts, seconds = site.scripts_of(part), dice.uniform(1, 4)
+    hidden = scripts.with_name("scripts-gone")
+    scripts.rename(hidden)
+    try:
+        site.rest(seconds)
+    finally:
+        hidden.rename(scripts)
+    return Struck(f"{seconds:.1f} s")
+
+
+def run_out_of_files(site: Site, part: str, dice: random.Random) -> Struck:
+    """A worker may open no more files for some seconds: no connection, no log, no socket."""
+    pid, seconds = _one_worker(site.crews[part], dice), dice.uniform(1, 4)
+    try:
+        open_files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(open_files, soft), hard))
+        site.rest(seconds)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    except (ProcessLookupError, FileNotFoundError):
+        raise Missed("the worker was gone") from None
+    return Struck(f"{worker_name(pid)}, {seconds:.1f} s")
+
+
 FAULTS: Final = {
     "worker killed": Fault(kill_worker, CREWS, 2, weight=12, spoils=True),
     "worker frozen, killed": Fault(freeze_and_kill_worker, CREWS, 6, weight=4, spoils=True),
     "worker frozen, thawed late": Fault(freeze_and_thaw_worker, CREWS, 9, weight=3, spoils=True),
     "worker frozen, thawed": Fault(freeze_worker_briefly, CREWS, 5, weight=2, spoils=True),
+    "scripts taken away": Fault(take_scripts_away, CREWS, 4, weight=3),
+    "out of files": Fault(run_out_of_files, CREWS, 4, weight=3),
     "rolling restart": Fault(restart_crew, CREWS, 6),
     "supervisor killed": Fault(kill_supervisor, CREWS, 8),
     "storm of hang-ups": Fault(storm_of_hang_ups, CREWS, 4),
