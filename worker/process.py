@@ -72,7 +72,13 @@ def run(
     app.dialing = Dialing(hopper, current, deliverer, pbxs, incarnation=incarnation, doubted=reconciler.wake)
     message = dial_message(app)
     broker.guard(app, hopper, message)
-    watch = RedisWatch(hopper, lambda: current.settings.pbx, name=name, slots=concurrency)
+    watch = RedisWatch(
+        hopper,
+        lambda: current.settings.pbx,
+        name=name,
+        slots=concurrency,
+        indexed=lambda: current.settings.index_metadata,
+    )
     reloader = Reloader(current, read, hopper, name=name, differences=lambda: watch.differences)
     pacer = Pacer(hopper, queue=settings.queue, message=message, watch=watch, slots=concurrency)
     sweeper = Sweeper(hopper, deliverer)

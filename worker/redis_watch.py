@@ -1,7 +1,7 @@
 """What a worker finds out about its Redis while it runs, at every heartbeat, and does about it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import starmap
 
@@ -35,6 +35,7 @@ class RedisWatch:
         pbxs: Returns the settings in force of all PBXs by name; they are registered already at first.
         name: The worker's.
         slots: Calls that it can place at once.
+        indexed: Returns the names of metadata in force that are to be indexed; they are at first.
     """
 
     def __init__(
@@ -44,11 +45,14 @@ class RedisWatch:
         *,
         name: str,
         slots: int,
+        indexed: Callable[[], Sequence[str]] = tuple,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hopper = hopper
         self._present = pbxs
         self._pbxs = pbxs()
+        self._present_indexed = indexed
+        self._indexed = indexed()
         self._terms = hopper.terms
         self._now = now
         self._compared_at = 0.0
@@ -104,6 +108,10 @@ class RedisWatch:
 
     def _follow_reload(self) -> None:
         """Register what a reload changed; what fails is done again before the next heartbeat."""
+        indexed = self._present_indexed()
+        if indexed != self._indexed:
+            self._hopper.index_metadata(indexed)
+            self._indexed = indexed
         pbxs, terms = self._present(), self._hopper.terms
         if pbxs is self._pbxs and terms == self._terms:
             return
@@ -121,6 +129,7 @@ class RedisWatch:
             log.error("redis_came_back_empty", pbxs=len(self._pbxs))
             for name, pbx in self._pbxs.items():
                 self._hopper.register(name, pbx)
+            self._hopper.index_metadata(self._indexed)
         self._origin = beat.origin
 
     def _look_at_settings(self, beat: Beat) -> None:

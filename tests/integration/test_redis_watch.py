@@ -188,3 +188,19 @@ def test_a_pbx_that_another_host_removed_is_kept_by_the_workers_that_have_it(sta
     watch_of(stage, "there", {"east": pbx_settings()}).beat()
     beat_for_long(watch, now)
     assert "hq" in stage.hopper.known()
+
+
+def test_names_of_metadata_are_indexed_after_a_reload_and_on_an_empty_redis(
+    stage: Stage, client: "redis.Redis"
+) -> None:
+    names: list[str] = []
+    pbxs = {"hq": pbx_settings()}
+    watch = RedisWatch(stage.hopper, lambda: pbxs, name="w", slots=4, indexed=lambda: tuple(names))
+    watch.beat()
+    names.append("lead")
+    watch.beat()
+    assert stage.hopper.index_metadata(["lead"]) == []
+
+    client.flushall()  # of the server that this test started
+    watch.beat()
+    assert stage.hopper.index_metadata(["lead"]) == []
