@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from worker.hopper import Hopper
+from worker.hopper import Hopper, Pause, pause_of
 from worker.jobs import DialResult, JobState
 
 
@@ -14,7 +14,8 @@ class Facts:
     One answer of `Hopper.why`; each field is described at the top of `worker/hopper/scripts/why.lua`.
 
     Times are unix seconds, 0 where there is none; words and ids are empty where there is none. `state` is
-    `damaged` for a record nobody can work with, and `damage` says why.
+    `damaged` for a record nobody can work with, and `damage` says why. `pauses` are those that hold the
+    job back and whose authors are known.
     """
 
     state: str
@@ -40,6 +41,8 @@ class Facts:
     leased_state: str = ""
     paused: bool = False
     all_paused: bool = False
+    extension_paused: bool = False
+    pauses: tuple[Pause, ...] = ()
     known: bool = False
     breaker: str = "closed"
     barred_until: float = 0
@@ -66,7 +69,13 @@ class Facts:
     def of(cls, answer: Mapping[str, Any]) -> Self:
         """Read an answer that names a job; what a later version tells besides is left out."""
         known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in answer.items() if name in known})
+        told = {name: value for name, value in answer.items() if name in known}
+        authors = answer.get("pauses") or {}
+        return cls(**told | {"pauses": tuple(pause_of(place, authors[place]) for place in sorted(authors))})
+
+    def pause(self, pbx: str, extid: str = "") -> Pause | None:
+        """Return who set a pause that holds the job back; None if that is not known."""
+        return next((one for one in self.pauses if (one.pbx, one.extid) == (pbx, extid)), None)
 
     @property
     def is_damaged(self) -> bool:

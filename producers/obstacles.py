@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from producers.facts import Facts
+from producers.pauses import author_words
 from producers.times import duration, told
+from worker.hopper import KILL_SWITCH
 from worker.jobs import Doubt, JobState
 
 _DOUBTS: dict[str, str] = {
@@ -26,9 +28,9 @@ class Obstacle:
     One thing that holds a job back now.
 
     Args:
-        kind: A stable word: everything_paused, pbx_paused, held, redis_full, redis_refuses, no_worker,
-            pbx_not_in_settings, pbx_unknown, due, breaker, login, slot, placing, doubt, extension, lane, lines,
-            workers_full, permit, round.
+        kind: A stable word: everything_paused, pbx_paused, extension_paused, held, redis_full, redis_refuses,
+            no_worker, pbx_not_in_settings, pbx_unknown, due, breaker, login, slot, placing, doubt, extension,
+            lane, lines, workers_full, permit, round.
         sentence: The same for a person.
         advice: What a person can do, empty where there is nothing but to wait.
         until: It holds at least so long, in unix seconds; 0: it may pass at any moment.
@@ -89,10 +91,16 @@ def _persons(facts: Facts, *, in_settings: bool) -> Iterator[Obstacle]:
     name = facts.pbx
     if facts.all_paused:
         lift = "`outdial resume --all` lifts that"
-        yield Obstacle("everything_paused", "everything is paused", lift, needs_person=True)
+        sentence = f"everything is paused{author_words(facts.pause(KILL_SWITCH))}"
+        yield Obstacle("everything_paused", sentence, lift, needs_person=True)
     if facts.paused:
         lift = f"`outdial resume {name}` lifts that"
-        yield Obstacle("pbx_paused", f"PBX {name} is paused", lift, needs_person=True)
+        sentence = f"PBX {name} is paused{author_words(facts.pause(name))}"
+        yield Obstacle("pbx_paused", sentence, lift, needs_person=True)
+    if facts.extension_paused:
+        lift = f"`outdial resume {name} --extension {facts.extid}` lifts that"
+        sentence = f"extension {facts.extid} of PBX {name} is paused{author_words(facts.pause(name, facts.extid))}"
+        yield Obstacle("extension_paused", sentence, lift, needs_person=True)
     yield from of_all_pbxs(facts.held_why, facts.refusal, facts.workers)
     if not in_settings:
         sentence = f"PBX {name} is not in the settings"

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
+from producers.pauses import author_words
 from producers.times import duration, told
-from worker.hopper import LaneView, PbxGlance
+from worker.hopper import LaneView, Pause, PbxGlance
 from worker.jobs import DialResult, Priority
 
 _RESULT_WIDTHS = {"finished_at": 24, "job_id": 36, "state": 9, "pbx": 10, "extid": 10, "attempts": 8, "callid": 20}
@@ -72,7 +73,12 @@ def result_ndjson(results: Iterable[DialResult]) -> Iterator[str]:
 
 
 def lane_table(
-    glances: Iterable[PbxGlance], lanes: Lanes | None, *, everything_paused: bool, stopped: Sequence[str] = ()
+    glances: Iterable[PbxGlance],
+    lanes: Lanes | None,
+    *,
+    everything_paused: bool,
+    everything_pause: Pause | None = None,
+    stopped: Sequence[str] = (),
 ) -> Iterator[str]:
     """
     Yield the lines of a table: a line for each PBX, and below it one for each lane if wanted.
@@ -81,13 +87,17 @@ def lane_table(
         glances: The PBXs.
         lanes: Gives the lanes of one; None where they are not wanted.
         everything_paused: Whether the kill switch is on.
+        everything_pause: Who set it.
         stopped: What besides keeps calls from beginning on any PBX, a sentence each.
     """
     yield _line((*_LANE_COLUMNS, "state"), _LANE_COLUMNS.values())
     for glance in glances:
-        yield _line((*_lane_cells(glance), pbx_state(glance, everything_paused, stopped)), _LANE_COLUMNS.values())
+        state = pbx_state(glance, everything_paused, everything_pause, stopped)
+        yield _line((*_lane_cells(glance), state), _LANE_COLUMNS.values())
         for lane in lanes(glance) if lanes else ():
             state = f"in a call or resting, {lane.busy_s:.0f} s at most" if lane.busy_s > 0 else "free"
+            if lane.pause:
+                state = f"paused{author_words(lane.pause)}" + (f"; {state}" if lane.busy_s > 0 else "")
             blank = [""] * (len(_LANE_COLUMNS) - 2)
             yield _line((f"  {lane.extid}", f"{lane.waiting:,}", *blank, state), _LANE_COLUMNS.values())
 
@@ -106,15 +116,27 @@ def _lane_cells(glance: PbxGlance) -> Sequence[str]:
 def pbx_state(
     glance: PbxGlance,
     everything_paused: bool,  # noqa: FBT001  one of several facts about it
+    everything_pause: Pause | None = None,
     stopped: Sequence[str] = (),
 ) -> str:
     """Return whether a PBX takes calls, and why not; *stopped* as in `lane_table`."""
+    reasons = reasons_against(glance, everything_paused, everything_pause, stopped)
+    return "; ".join([*(reasons or [TAKES_CALLS]), *_paused_extensions(glance)])
+
+
+def reasons_against(
+    glance: PbxGlance,
+    everything_paused: bool,  # noqa: FBT001  one of several facts about it
+    everything_pause: Pause | None = None,
+    stopped: Sequence[str] = (),
+) -> list[str]:
+    """Return why a PBX takes no calls, a sentence each; arguments as in `pbx_state`."""
     reasons: list[str] = []
     breaker = glance.breaker
     if everything_paused:
-        reasons.append("everything is paused")
+        reasons.append(f"everything is paused{author_words(everything_pause)}")
     if glance.is_paused:
-        reasons.append("paused")
+        reasons.append(f"paused{author_words(glance.pause)}")
     reasons += stopped
     if breaker.state != "closed":
         since = f" since {told(breaker.since)}" if breaker.since else ""
@@ -124,7 +146,19 @@ def pbx_state(
         reasons.append(f"breaker {breaker.state}{since}, {next_try}: {breaker.reason or 'no reason was given'}")
     if not glance.is_known and not stopped:
         reasons.append("no worker knows it yet")
-    return "; ".join(reasons) or TAKES_CALLS
+    return reasons
+
+
+def _paused_extensions(glance: PbxGlance) -> Iterator[str]:
+    lanes = glance.paused_lanes
+    jobs = f"{sum(lane.waiting for lane in lanes):,} waiting"
+    match lanes:
+        case ():
+            return
+        case (one,):
+            yield f"extension {one.extid} is paused{author_words(one.pause)} ({jobs})"
+        case _:
+            yield f"{len(lanes):,} extensions are paused ({jobs})"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from producers.masking import masked
@@ -20,9 +21,13 @@ def moments_of(record: Mapping[str, str]) -> list[Moment]:
     """
     moments = [Moment(at, "enqueued", "", "") for at in _number(record.get("enqueued_at"))]
     try:
-        return moments + timeline_of(record)
+        lines = timeline_of(record)
     except ValueError:
         return moments
+    if lines and lines[-1].state == "cancelled":  # a line has no room for long names and reasons
+        who, reason = record.get("cancelled_by", lines[-1].who), record.get("cancelled_why", lines[-1].reason)
+        lines[-1] = replace(lines[-1], who=who, reason=reason)
+    return moments + lines
 
 
 def left_out(record: Mapping[str, str]) -> int:

@@ -12,12 +12,14 @@ from worker.hopper import (
     KILL_SWITCH,
     EndpointView,
     Hopper,
+    Pause,
     ServerView,
     SettingsReport,
     Token,
     Unknowns,
     server_view,
 )
+from worker.masking import safe
 from worker.pbx import Device, PbxSession, adapter_for
 from worker.redis_away import hint_for
 from worker.redis_tls import likely_problem, sentinel_problem
@@ -29,6 +31,7 @@ from worker.webhooks.targets import anybody_listens, target_names
 _CLOCK_S = 2.0
 # Of what was set aside: the doctor's line stays readable.
 _NOTES_SHOWN = 3
+_PAUSES_SHOWN = 5
 # Of the jobs that ended within a day, for those that nobody could judge: half a second.
 _MOST_LOOKED_AT = 50_000
 
@@ -138,8 +141,12 @@ def _installation(hopper: Hopper, settings: Settings) -> Iterator[Finding]:
             f"{jobs}{'' if unknowns.is_complete else ' at least'} of the last day may have rung, and nobody knows",
             "`outdial results --state unknown` lists them, `outdial resolve` says what became of each",
         )
-    if KILL_SWITCH in hopper.paused():
-        yield Finding("warning", "pause", "everything is paused", "`outdial resume --all` when dialing may go on")
+    for pause in hopper.pauses():
+        if pause.pbx == KILL_SWITCH:
+            yield Finding("warning", "pause", f"everything is paused{_author(pause)}", _resume_advice(pause))
+        elif pause.pbx not in settings.pbx:
+            text = f"{pause.subject} is paused{_author(pause)}, and that PBX is not in the settings"
+            yield Finding("warning", "pause", text, _resume_advice(pause))
 
 
 def settings_findings(reports: Sequence[SettingsReport], here: str) -> Iterator[Finding]:
@@ -283,8 +290,7 @@ def _replication(server: ServerView, settings: Settings) -> Iterator[Finding]:
 
 def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Iterator[Finding]:
     subject = f"pbx {name}"
-    if name in hopper.paused():
-        yield Finding("warning", subject, "is paused", f"`outdial resume {name}` when dialing may go on")
+    yield from _pauses(hopper, name)
     breaker = hopper.breaker(name)
     if breaker.state != "closed":
         reason, advice = parted(breaker.reason or "no reason was given", _advice_for_breaker(hopper, name))
@@ -320,6 +326,32 @@ def _pbx(hopper: Hopper, settings: Settings, name: str, pbx: PbxSettings) -> Ite
         yield Finding("ok", subject, text)
         if device is not None:
             yield Finding("ok", subject, f"its clock says {device.system_time}")
+
+
+def _pauses(hopper: Hopper, name: str) -> Iterator[Finding]:
+    own = [pause for pause in hopper.pauses() if pause.pbx == name]
+    for pause in own[:_PAUSES_SHOWN]:
+        what = f"extension {pause.extid} is paused" if pause.extid else "is paused"
+        yield Finding("warning", f"pbx {name}", what + _author(pause), _resume_advice(pause))
+    if len(own) > _PAUSES_SHOWN:
+        text = f"{len(own) - _PAUSES_SHOWN:,} more extensions are paused"
+        yield Finding("warning", f"pbx {name}", text, "`outdial lanes -v` lists them")
+
+
+def _resume_advice(pause: Pause) -> str:
+    return f"`{pause.lifted_by}` when dialing may go on"
+
+
+def _author(pause: Pause) -> str:
+    """Return who paused it, when and why, to stand behind "is paused"; empty where that is not known."""
+    if not pause.at:
+        return ""
+    by = f", by {safe(pause.by)}" if pause.by else ""
+    return f" (since {_iso(pause.at)}{by})" + (f": {safe(pause.reason)}" if pause.reason else "")
+
+
+def _iso(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _advice_for_breaker(hopper: Hopper, name: str) -> str:

@@ -36,6 +36,7 @@ from worker.fields import (
 # Job ids made from keys live in a name space of their own (RFC 9562, section 5.5).
 _KEY_NAMESPACE = uuid.UUID("6f2b7f0e-5a0f-4f5c-9d55-0d1a1f0c0d1a")
 
+EXTID = r"^[0-9]{1,10}$"
 PBX_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 
 
@@ -98,7 +99,7 @@ class DialJob(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
 
-    extid: Annotated[Digits, Field(pattern=r"^[0-9]{1,10}$")]
+    extid: Annotated[Digits, Field(pattern=EXTID)]
     outto: Digits = Field(pattern=r"^[0-9*#+]{1,32}$", repr=False)
     autoanswer: Annotated[Literal["yes", "no"], BeforeValidator(yes_or_no)] = "no"
     pbx: Annotated[str, Field(pattern=PBX_NAME)] | None = None

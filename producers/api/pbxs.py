@@ -13,7 +13,7 @@ from producers.api.models import Paused, Pbxs
 from producers.api.problems import Problem
 from producers.masking import masked
 from producers.obstacles import of_all_pbxs
-from producers.showing import TAKES_CALLS, pbx_state
+from producers.showing import reasons_against
 from worker.hopper import KILL_SWITCH, PbxGlance
 
 PATH = "/v1/pbxs"
@@ -93,7 +93,7 @@ def _everything(caller: Caller) -> str:
 
 
 def _plain(glance: PbxGlance, everything_paused: bool, stopped: Sequence[str]) -> dict[str, object]:  # noqa: FBT001
-    state = pbx_state(glance, everything_paused, stopped)
+    reasons = reasons_against(glance, everything_paused, stopped=stopped)
     return {
         "name": glance.name,
         "waiting": glance.waiting_in_all,
@@ -104,6 +104,6 @@ def _plain(glance: PbxGlance, everything_paused: bool, stopped: Sequence[str]) -
         "paused": glance.is_paused or everything_paused,
         "breaker": glance.breaker.state,
         "breaker_reason": glance.breaker.reason or None,
-        "takes_calls": state == TAKES_CALLS,
-        "why_not": None if state == TAKES_CALLS else masked(state),
+        "takes_calls": not reasons,
+        "why_not": masked("; ".join(reasons)) or None,
     }

@@ -42,10 +42,11 @@ Fields of the JSON; times are ISO 8601 in UTC:
   job_id, state, pbx, extid, as_of
   summary        a sentence: the main obstacle, or what came of the job
   obstacles      list, the main one first, of
-    kind         everything_paused, pbx_paused, held, redis_full,
-                 redis_refuses, no_worker, pbx_not_in_settings,
-                 pbx_unknown, due, breaker, login, slot, placing, doubt,
-                 extension, lane, lines, workers_full, permit or round
+    kind         everything_paused, pbx_paused, extension_paused, held,
+                 redis_full, redis_refuses, no_worker,
+                 pbx_not_in_settings, pbx_unknown, due, breaker, login,
+                 slot, placing, doubt, extension, lane, lines,
+                 workers_full, permit or round
     sentence, advice
     until        it holds at least so long; null: may pass at any moment
     at_most      it holds no longer; null: not known

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import click
 
 from producers.commands.consent import Consent, consent_options, jobs
-from producers.commands.door import with_dialer
+from producers.commands.door import with_author, with_dialer
 from producers.commands.filters import Chosen, filter_options
-from producers.commands.values import NAME
 from producers.enqueue import Dialer
 from producers.ids import known_form, no_such_job
 from producers.showing import job_table
+from worker.hopper import PUT_BATCH
 from worker.jobs import JobState
 
 _UNDIALED = (JobState.WAITING, JobState.RELEASED)
@@ -54,39 +54,43 @@ def jobs_command(dialer: Dialer, *, chosen: Chosen, limit: int | None, count: bo
 @click.argument("job_ids", metavar="[ID]...", nargs=-1)
 @filter_options(states=_UNDIALED)
 @consent_options
-@click.option("--by", type=NAME, help="Who acts; by default the login user and host.")
+@with_author
 @with_dialer
-def cancel_command(dialer: Dialer, *, job_ids: tuple[str, ...], chosen: Chosen, consent: Consent) -> None:
+def cancel_command(
+    dialer: Dialer, *, job_ids: tuple[str, ...], chosen: Chosen, consent: Consent, reason: str
+) -> None:
     """
     Cancel jobs that have not been dialed yet: those of some IDs, or those that match the options.
 
-    Options choose jobs as in `outdial jobs`, and the command asks before it cancels them.
+    Options choose jobs as in `outdial jobs`, and the command asks before it cancels them. Who did so and why stays
+    with each job.
 
     Exits with 1 if a job was too far for that, and with 2 if there is no such job.
     """
     if job_ids and not chosen and not consent.dry_run:
-        _cancel_each(dialer, job_ids)
+        _cancel_each(dialer, job_ids, reason)
     ids = selected(dialer, job_ids, chosen, _UNDIALED)
     consent.require(f"{jobs(len(ids))} would be cancelled", len(ids))
-    words = Counter(dialer.hopper.cancel(job_id)[0] for job_id in ids)
+    parts = [ids[first : first + PUT_BATCH] for first in range(0, len(ids), PUT_BATCH)]
+    words = Counter(word for part in parts for word, _ in dialer.hopper.cancel_many(part, reason=reason))
     click.echo(f"{jobs(words['cancelled'])} cancelled.")
     if late := len(ids) - words["cancelled"]:
         click.echo(f"outdial: {jobs(late)} had been dialed or had ended meanwhile.", err=True)
         sys.exit(1)
 
 
-def _cancel_each(dialer: Dialer, job_ids: Sequence[str]) -> None:
+def _cancel_each(dialer: Dialer, job_ids: Sequence[str], reason: str) -> None:
     worst = 0
     for job_id in job_ids:
-        code, line = _cancelled(dialer, job_id)
+        code, line = _cancelled(dialer, job_id, reason)
         worst = max(worst, code)
         click.echo(line, err=code == 2)
     sys.exit(worst)
 
 
-def _cancelled(dialer: Dialer, job_id: str) -> tuple[int, str]:
+def _cancelled(dialer: Dialer, job_id: str, reason: str) -> tuple[int, str]:
     known = known_form(job_id)
-    word, state = dialer.hopper.cancel(known) if known else ("gone", "")
+    word, state = dialer.hopper.cancel(known, reason=reason) if known else ("gone", "")
     if word == "gone":
         return 2, f"outdial: {no_such_job(job_id)}"
     return int(word != "cancelled"), _WITHDRAWN[word].format(id=known, state=state)

@@ -5,7 +5,10 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+import click
+
 from producers.commands import chosen_config, config_option
+from producers.commands.values import NAME, REASON
 from producers.enqueue import Dialer
 from worker import tracing
 from worker.secret_reader import Role
@@ -54,6 +57,13 @@ def with_dialer_for(*roles: Role) -> Callable[[_Command], _Command]:
         return config_option(with_the_dialer)
 
     return decorated
+
+
+def with_author(command: _Command) -> _Command:
+    """Give a subcommand `--by`, which names who acts, and `--reason`; the audit keeps both."""
+    reason = click.option("--reason", type=REASON, default="", help="Why; kept and shown with it.")
+    by = click.option("--by", type=NAME, help="Who does it; else the login user and host.")
+    return by(reason(command))
 
 
 def with_dialer(command: _Command) -> _Command:

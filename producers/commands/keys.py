@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from producers import apikeys
-from producers.commands.door import with_dialer
+from producers.commands.door import with_author, with_dialer
+from producers.commands.values import NAME
 from producers.enqueue import Dialer
 from producers.masking import masked
 from producers.times import iso_or_none
@@ -33,6 +34,7 @@ def keys_command() -> None:
 @click.option("--pbx", "pbxs", multiple=True, metavar="NAME", help="A PBX it may use; give it again. Else all.")
 @click.option("--requests", type=int, default=apikeys.REQUESTS, show_default=True, help="So many ...")
 @click.option("--per", "window_s", type=int, default=apikeys.WINDOW_S, show_default=True, help="... in S seconds.")
+@click.option("--by", type=NAME, help="Who makes it; else the login user and host.")
 @_json_option
 @with_dialer
 def create_command(dialer: Dialer, *, name: str, scopes: tuple[str, ...], as_json: bool, **more: Any) -> None:
@@ -70,12 +72,13 @@ def list_command(dialer: Dialer, *, as_json: bool) -> None:
 
 @keys_command.command("revoke")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@with_author
 @with_dialer
-def revoke_command(dialer: Dialer, *, ids: tuple[str, ...]) -> None:
+def revoke_command(dialer: Dialer, *, ids: tuple[str, ...], reason: str) -> None:
     """Refuse API keys from the next request on."""
     unknown = []
     for key_id in ids:
-        word = dialer.hopper.revoke_key(key_id)
+        word = dialer.hopper.revoke_key(key_id, reason=reason)
         if word == "gone":
             unknown.append(masked(f"there is no API key {key_id[:40]!r}; `outdial keys list` shows their ids"))
         else:

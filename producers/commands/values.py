@@ -7,6 +7,7 @@ import click
 
 from producers.actor import LONGEST_NAME
 from producers.masking import masked
+from worker.hopper import LONGEST_REASON
 
 _LONGEST_CALLID = 64
 _EXTID = re.compile(r"[0-9]{1,10}")
@@ -100,9 +101,23 @@ class NameValue(click.ParamType[str]):
         return masked(text)
 
 
+class ReasonValue(click.ParamType[str]):
+    """Why a person acts, in a sentence."""
+
+    name = "TEXT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text; what keeps it masks numbers and secrets in it."""
+        text = str(value).strip()
+        if len(text) > LONGEST_REASON:
+            self.fail(f"it has {len(text):,} characters; expected at most {LONGEST_REASON}", param, ctx)
+        return text
+
+
 CALLID = CallidValue()
 EXTID = ExtidValue()
 NAME = NameValue()
+REASON = ReasonValue()
 SECONDS = SecondsValue()
 ENTRY = EntryValue()
 HEADER = HeaderValue()

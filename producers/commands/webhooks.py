@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from producers.commands.door import with_dialer, with_dialer_for
+from producers.commands.door import with_author, with_dialer, with_dialer_for
 from producers.enqueue import Dialer
 from producers.masking import masked
 from producers.times import duration, iso, iso_or_none, told
@@ -78,8 +78,9 @@ def failed_command(dialer: Dialer, *, name: str | None, as_json: bool) -> None:
 @webhooks_command.command("replay")
 @click.argument("ids", metavar="ID...", nargs=-1)
 @click.option("--endpoint", "name", help="All that was given up for this endpoint.")
+@with_author
 @with_dialer
-def replay_command(dialer: Dialer, *, ids: tuple[str, ...], name: str | None) -> None:
+def replay_command(dialer: Dialer, *, ids: tuple[str, ...], name: str | None, reason: str) -> None:
     """
     Try dead letters again, from the first attempt on.
 
@@ -89,7 +90,11 @@ def replay_command(dialer: Dialer, *, ids: tuple[str, ...], name: str | None) ->
         raise click.UsageError("Give ids as `outdial webhooks failed` lists them, or --endpoint NAME.")
     if name is not None:
         ids = tuple(letter.id for letter in dialer.hopper.dead_letters(_checked(dialer, name)))
-    words = [pair for batch in _batches(ids) for pair in zip(batch, dialer.hopper.replay(batch), strict=True)]
+    words = [
+        pair
+        for batch in _batches(ids)
+        for pair in zip(batch, dialer.hopper.replay(batch, reason=reason), strict=True)
+    ]
     for letter, word in words:
         if word != "replayed":
             click.echo(masked(f"outdial: {letter[:120]} {_REPLAY_WORDS[word]}."), err=True)
@@ -100,11 +105,12 @@ def replay_command(dialer: Dialer, *, ids: tuple[str, ...], name: str | None) ->
 
 @webhooks_command.command("enable")
 @click.argument("name")
+@with_author
 @with_dialer
-def enable_command(dialer: Dialer, *, name: str) -> None:
+def enable_command(dialer: Dialer, *, name: str, reason: str) -> None:
     """Let results go to an endpoint again; what was given up meanwhile needs a replay."""
     checked = _checked(dialer, name)
-    was = dialer.hopper.enable_endpoint(checked)
+    was = dialer.hopper.enable_endpoint(checked, reason=reason)
     click.echo(f"Endpoint {checked} {'is enabled' if was else 'was not disabled'}.")
     if dead := dialer.hopper.endpoint(checked).dead:
         click.echo(f"{dead:,} dead letters wait for `outdial webhooks replay --endpoint {checked}`.")
@@ -112,11 +118,13 @@ def enable_command(dialer: Dialer, *, name: str) -> None:
 
 @webhooks_command.command("disable")
 @click.argument("name")
+@with_author
 @with_dialer
-def disable_command(dialer: Dialer, *, name: str) -> None:
+def disable_command(dialer: Dialer, *, name: str, reason: str) -> None:
     """Let nothing go to an endpoint until it is enabled; its results become dead letters."""
     checked = _checked(dialer, name)
-    was_new = dialer.hopper.disable_endpoint(checked, why="an operator disabled it")
+    why = "an operator disabled it" + (f": {masked(reason)}" if reason else "")
+    was_new = dialer.hopper.disable_endpoint(checked, why=why, reason=reason)
     click.echo(f"Endpoint {checked} {'is disabled' if was_new else 'was disabled already'}.")
 
 

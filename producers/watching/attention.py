@@ -6,9 +6,10 @@ from enum import IntEnum
 
 from producers.masking import masked
 from producers.obstacles import of_all_pbxs
+from producers.pauses import author_words
 from producers.times import duration, told
 from producers.watching.scene import PbxScene, Scene, Trouble
-from worker.hopper import EndpointView
+from worker.hopper import EndpointView, PbxGlance
 from worker.jobs import JobState
 
 # Results that wait for their backend; one that is well keeps them below a few dozen.
@@ -47,7 +48,8 @@ def concerns(scene: Scene) -> list[Concern]:
 def _everywhere(scene: Scene) -> Iterator[Concern]:
     overview = scene.overview
     if overview.everything_paused:
-        yield Concern(Level.BAD, "everything is paused", "outdial resume --all")
+        author = author_words(overview.everything_pause, now=overview.at)
+        yield Concern(Level.BAD, f"everything is paused{author}", "outdial resume --all")
     for stop in of_all_pbxs(overview.held_why, overview.refusal, len(overview.workers)):
         if stop.kind == "no_worker":
             waits = f", and {_jobs(scene.waiting)} could go" if scene.waiting else ""
@@ -134,10 +136,25 @@ def _pbxs(scene: Scene) -> Iterator[Concern]:
         if len(alike) > _MOST_ALIKE:
             yield Concern(level, f"{_names(alike)} {_ALIKE[trouble]}")
         else:
-            yield from (_pbx(pbx, trouble) for pbx in alike)
+            yield from (_pbx(pbx, trouble, scene.overview.at) for pbx in alike)
+    yield from _extensions([pbx.glance for pbx in ranked if pbx.glance.paused_lanes], scene.overview.at)
 
 
-def _pbx(pbx: PbxScene, trouble: Trouble) -> Concern:
+def _extensions(glances: Sequence[PbxGlance], now: float) -> Iterator[Concern]:
+    pairs = [(glance.name, lane) for glance in glances for lane in glance.paused_lanes]
+    if len(pairs) > _MOST_ALIKE:
+        text = (
+            f"{len(pairs):,} extensions are paused on {', '.join(glance.name for glance in glances[:_MOST_ALIKE])}"
+        )
+        more = f" and {len(glances) - _MOST_ALIKE:,} more PBXs" if len(glances) > _MOST_ALIKE else ""
+        yield Concern(Level.NOTE, text + more, "outdial lanes -v")
+        return
+    for name, lane in pairs:
+        text = f"{name}: extension {lane.extid} is paused{author_words(lane.pause, now=now)}"
+        yield Concern(Level.NOTE, text, f"outdial resume {name} --extension {lane.extid}")
+
+
+def _pbx(pbx: PbxScene, trouble: Trouble, now: float) -> Concern:
     glance, level = pbx.glance, _LEVELS[trouble]
     name, breaker = glance.name, glance.breaker
     reason = masked(breaker.reason) or "no reason was given"
@@ -161,7 +178,9 @@ def _pbx(pbx: PbxScene, trouble: Trouble) -> Concern:
                 level, f"{name}: no worker knows it", advice="`outdial reload` gives them these settings"
             )
         case Trouble.PAUSED:
-            return Concern(level, f"{name} is paused", f"outdial resume {name}")
+            return Concern(
+                level, f"{name} is paused{author_words(glance.pause, now=now)}", f"outdial resume {name}"
+            )
 
 
 def _names(pbxs: Sequence[PbxScene]) -> str:

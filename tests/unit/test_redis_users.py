@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.hopper.connection import SHARED
+from worker.hopper.connection import FURTHER, SHARED
 
 FOLDER = Path(__file__).parents[2] / "ops" / "redis"
 STEPS = files("worker.hopper") / "scripts"
@@ -16,7 +16,7 @@ CALL = re.compile(r"redis\.p?call\('([A-Z]+)'")
 CONNECTING = {"ping", "select", "client|setinfo"}
 LISTENING = {"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "publish"}
 STEPPING = {"eval", "evalsha", "time"}
-LOOKING = {"info", "lrange", "hgetall", "smembers", "zrange"}
+LOOKING = {"info", "lrange", "hgetall", "smembers", "zrange", "xrange"}
 # kombu 5.7 and Celery's Redis backend: queues and their bindings, replies to `inspect`, results.
 CELERY = {"multi", "exec", "brpop", "script|load", "script|exists", "zrangebyscore", "pexpire", "setex"}
 
@@ -44,7 +44,7 @@ def commands(rules: list[str]) -> set[str]:
 
 def of_steps() -> set[str]:
     texts = [file.read_text() for file in STEPS.iterdir() if file.name.endswith(".lua")]
-    texts += [(STEPS / "shared" / f"{part}.lua").read_text() for part in (*SHARED, "deliveries")]
+    texts += [(STEPS / "shared" / f"{part}.lua").read_text() for part in (*SHARED, *FURTHER)]
     return {command.lower() for text in texts for command in CALL.findall(text)}
 
 

@@ -1,6 +1,7 @@
 """All job records and lanes in Redis, and the Lua scripts that alone change them."""
 
 from worker.hopper.answers import (
+    AuditEntry,
     Back,
     Barred,
     Beat,
@@ -18,6 +19,7 @@ from worker.hopper.answers import (
     NoToken,
     NotYours,
     Parked,
+    Pause,
     PbxView,
     Receipt,
     SetAside,
@@ -25,12 +27,13 @@ from worker.hopper.answers import (
     Wait,
 )
 from worker.hopper.apikeys import Admission, ApiKey
+from worker.hopper.audit import ACTS, LONGEST_REASON
 from worker.hopper.connection import connect
 from worker.hopper.deliveries import Attempt, DeadLetter, Ending, EndpointView, Keeping, Patience
 from worker.hopper.history import EndedJob
 from worker.hopper.hopper import PUT_BATCH, Hopper
 from worker.hopper.job_filter import JobFilter
-from worker.hopper.looking import KILL_SWITCH, timeline_of
+from worker.hopper.looking import KILL_SWITCH, pause_of, timeline_of
 from worker.hopper.orders import Answer, Once, Order
 from worker.hopper.overview import Overview, PbxGlance
 from worker.hopper.pbxs import LIMITS
@@ -40,13 +43,16 @@ from worker.hopper.server import ServerView, server_view
 from worker.hopper.unknowns import Unknowns
 
 __all__ = [
+    "ACTS",
     "KILL_SWITCH",
     "LIMITS",
+    "LONGEST_REASON",
     "PUT_BATCH",
     "Admission",
     "Answer",
     "ApiKey",
     "Attempt",
+    "AuditEntry",
     "Back",
     "Barred",
     "Beat",
@@ -75,6 +81,7 @@ __all__ = [
     "Overview",
     "Parked",
     "Patience",
+    "Pause",
     "PbxGlance",
     "PbxView",
     "Receipt",
@@ -87,6 +94,7 @@ __all__ = [
     "Unknowns",
     "Wait",
     "connect",
+    "pause_of",
     "server_view",
     "timeline_of",
 ]

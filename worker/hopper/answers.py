@@ -243,12 +243,74 @@ class Breaker:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """
+    One pause, and who set it.
+
+    Args:
+        pbx: The PBX, or `*` for the kill switch.
+        extid: The extension; empty for the whole PBX.
+        at: When, in unix seconds; 0 where an older version paused it, which kept no author.
+        by: Who; empty if not known.
+        reason: Why; empty if no reason was given.
+    """
+
+    pbx: str
+    extid: str = ""
+    at: float = 0.0
+    by: str = ""
+    reason: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What is paused, for a sentence: everything, PBX hq, extension 1002 of PBX hq."""
+        if self.pbx == "*":
+            return "everything"
+        return f"extension {self.extid} of PBX {self.pbx}" if self.extid else f"PBX {self.pbx}"
+
+    @property
+    def lifted_by(self) -> str:
+        """The command that lifts it."""
+        if self.pbx == "*":
+            return "outdial resume --all"
+        return f"outdial resume {self.pbx}" + (f" --extension {self.extid}" if self.extid else "")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """
+    One act of an operator.
+
+    Args:
+        at: When, in unix seconds.
+        by: Who.
+        act: A stable word, one of `ACTS`.
+        subject: What it was done to: a job, a PBX, PBX/EXT, `*` for everything, an endpoint, the id of an API key.
+        reason: Why; empty if no reason was given.
+        details: More by name, such as `jobs`: how many.
+    """
+
+    at: float
+    by: str
+    act: str
+    subject: str
+    reason: str
+    details: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class LaneView:
-    """One extension's lane: how many jobs may go now, and how long the extension is still taken."""
+    """
+    One extension's lane.
+
+    `waiting` jobs may go now, `busy_s` is how long the extension is still taken, and `pause` who paused it, None
+    if it is not paused by itself.
+    """
 
     extid: str
     waiting: int
     busy_s: float
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +320,8 @@ class PbxView:
 
     `breaker` is closed, open or half-open; `barred_s` is how long it stays open, `barred_since` when (unix
     seconds) it first opened, `barred_reason` why; 0 and empty while it is closed.
-    `in_doubt`: claimed jobs of which nobody knows whether they rang.
+    `in_doubt`: claimed jobs of which nobody knows whether they rang. `waiting` leaves out those of the paused
+    extensions, which are in `lanes`. `pause` is who paused the PBX by itself.
     """
 
     name: str
@@ -267,6 +330,7 @@ class PbxView:
     released: int
     open_calls: int
     paused: bool
+    pause: Pause | None
     in_doubt: int
     breaker: str
     barred_s: float

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from worker.hopper.audit import noted
 from worker.hopper.looking import Looking
 
 
@@ -53,9 +54,9 @@ class ApiKeys(Looking):
         fields += ["requests", str(key.requests), "window_s", str(key.window_s)]
         return bool(self._scripts.run("new_key", key.id, *fields))
 
-    def revoke_key(self, key_id: str) -> Literal["revoked", "again", "gone"]:
-        """Refuse an API key from the next request on."""
-        word: Literal["revoked", "again", "gone"] = self._scripts.run("revoke_key", key_id)
+    def revoke_key(self, key_id: str, *, reason: str = "") -> Literal["revoked", "again", "gone"]:
+        """Refuse an API key from the next request on; the audit keeps *reason*."""
+        word: Literal["revoked", "again", "gone"] = self._scripts.run("revoke_key", key_id, noted(reason))
         return word
 
     def api_keys(self) -> list[ApiKey]:

@@ -79,6 +79,19 @@ FURTHER = {
         "replay",
         "take_delivery",
     ),
+    # Steps by which operators act, with the record of who acted.
+    "audit": (
+        "cancel",
+        "disable_endpoint",
+        "enable_endpoint",
+        "new_key",
+        "pause",
+        "redial",
+        "replay",
+        "resolve",
+        "resume",
+        "revoke_key",
+    ),
     "index": ("find", "index_metadata", "put", "sweep"),
 }
 

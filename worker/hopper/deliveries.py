@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from worker.hopper.audit import noted
 from worker.hopper.looking import Looking
 from worker.hopper.wake import WakeCall
 from worker.jobs import DialResult
@@ -266,17 +267,24 @@ class Deliveries(Looking):
         word, disabled = self._scripts.run("attempted", delivery_id, nonce, _json(told))
         return word, disabled == "1"
 
-    def replay(self, delivery_ids: Sequence[str]) -> list[str]:
+    def replay(self, delivery_ids: Sequence[str], *, reason: str = "") -> list[str]:
         """Try dead letters again; a word for each: replayed, not_dead, gone or disabled."""
-        return list(self._scripts.run("replay", *delivery_ids)) if delivery_ids else []
+        return list(self._scripts.run("replay", noted(reason), *delivery_ids)) if delivery_ids else []
 
-    def enable_endpoint(self, target: str) -> bool:
+    def enable_endpoint(self, target: str, *, reason: str = "") -> bool:
         """Let results go to a target again; True if it was disabled."""
-        return bool(self._scripts.run("enable_endpoint", target))
+        return bool(self._scripts.run("enable_endpoint", target, noted(reason)))
 
-    def disable_endpoint(self, target: str, *, why: str) -> bool:
-        """Let nothing go to a target until it is enabled; True if it was not disabled before."""
-        return bool(self._scripts.run("disable_endpoint", target, why))
+    def disable_endpoint(self, target: str, *, why: str, reason: str = "") -> bool:
+        """
+        Let nothing go to a target until it is enabled; True if it was not disabled before.
+
+        Args:
+            target: The endpoint.
+            why: One sentence, shown with it.
+            reason: The operator's words, for the audit.
+        """
+        return bool(self._scripts.run("disable_endpoint", target, why, noted(reason)))
 
     # --- looking -------------------------------------------------------------------------------------------------
 

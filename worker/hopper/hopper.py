@@ -13,13 +13,14 @@ from worker.fields import iso_utc
 from worker.hopper.answers import Beat, Delivered, Receipt
 from worker.hopper.apikeys import ApiKeys
 from worker.hopper.attempts import Attempts
+from worker.hopper.audit import Audit, noted
 from worker.hopper.connection import connect
 from worker.hopper.deliveries import Deliveries
 from worker.hopper.doubts import Doubts
 from worker.hopper.history import History
-from worker.hopper.looking import KILL_SWITCH
 from worker.hopper.orders import Answer, Batch, Once, Order, batch_of, payload, receipts
 from worker.hopper.overview import Overviews
+from worker.hopper.pauses import Pauses
 from worker.hopper.pbxs import Pbxs
 from worker.hopper.redials import Redials
 from worker.hopper.reports import Reports
@@ -40,7 +41,7 @@ PUT_BATCH = 100
 _TAKEN, _MISSING = 1, -1
 
 
-class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History, Redials, Reports):
+class Hopper(Attempts, Doubts, Pbxs, Pauses, ApiKeys, Deliveries, Overviews, Audit, History, Redials, Reports):
     """
     All jobs of one installation.
 
@@ -161,10 +162,30 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History, Re
         )
         return word
 
-    def cancel(self, job_id: str) -> tuple[str, str]:
-        """Withdraw a job; returns ("cancelled" | "too_late" | "gone" | "damaged", its state)."""
-        word, state = self._scripts.run("cancel", job_id, self._retain_s)
-        return word, state
+    def cancel(self, job_id: str, *, reason: str = "") -> tuple[str, str]:
+        """
+        Cancel a job; the actor and *reason* stay in its record and in the audit.
+
+        Returns:
+            ("cancelled" | "too_late" | "gone" | "damaged", its state).
+        """
+        [answer] = self.cancel_many([job_id], reason=reason)
+        return answer
+
+    def cancel_many(self, job_ids: Sequence[str], *, reason: str = "", subject: str = "") -> list[tuple[str, str]]:
+        """
+        Cancel some jobs in one step, with one entry in the audit.
+
+        Args:
+            job_ids: At most about PUT_BATCH; more would keep others from Redis.
+            reason: A person's words; telephone numbers and secrets in it are masked.
+            subject: What the audit calls the jobs, such as the filters that selected them; else it names ids.
+
+        Returns:
+            For each what `cancel` returns.
+        """
+        answers = self._scripts.run("cancel", self._retain_s, noted(reason), noted(subject), *job_ids)
+        return [(word, state) for word, state in answers]
 
     def resolve(self, job_id: str, verdict: str, *, callid: str = "", why: str = "") -> tuple[str, str]:
         """
@@ -180,16 +201,8 @@ class Hopper(Attempts, Doubts, Pbxs, ApiKeys, Deliveries, Overviews, History, Re
             ("resolved" | "again", its state now), ("expired", its `expires_at`) where a redial comes too late, or
             ("not_unknown" | "gone" | "damaged", its state).
         """
-        word, state = self._scripts.run("resolve", job_id, verdict, callid, why, self._retain_s)
+        word, state = self._scripts.run("resolve", job_id, verdict, callid, noted(why), self._retain_s)
         return word, state
-
-    def pause(self, pbx: str = KILL_SWITCH) -> bool:
-        """Stop releases and claims of one PBX, or of all; True if it was not paused before."""
-        return bool(self._scripts.run("pause", pbx))
-
-    def resume(self, pbx: str = KILL_SWITCH) -> bool:
-        """Lift the pause of one PBX, or the kill switch; True if it was paused. Other pauses stay."""
-        return bool(self._scripts.run("resume", pbx))
 
     def index_metadata(self, names: Collection[str]) -> list[str]:
         """

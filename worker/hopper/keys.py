@@ -37,6 +37,10 @@ class Keys:
         """Sorted set: open calls of one PBX, by end of lease."""
         return f"{self.namespace}:lines:{pbx}"
 
+    def exts(self, pbx: str) -> str:
+        """Sorted set: extensions in a call or resting, by end of lease."""
+        return f"{self.namespace}:exts:{pbx}"
+
     def doubts(self, pbx: str) -> str:
         """Sorted set: claimed jobs of one PBX of which nobody knows whether they rang."""
         return f"{self.namespace}:doubts:{pbx}"
@@ -96,6 +100,16 @@ class Keys:
     def paused(self) -> str:
         """Set: paused PBXs, and * for the kill switch."""
         return f"{self.namespace}:paused"
+
+    @property
+    def pauses(self) -> str:
+        """Hash: PBX, `*` or PBX/EXT to who paused it, when and why, as JSON."""
+        return f"{self.namespace}:pauses"
+
+    @property
+    def audit(self) -> str:
+        """Stream: what operators did, oldest first."""
+        return f"{self.namespace}:audit"
 
     @property
     def ended(self) -> str:

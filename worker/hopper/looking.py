@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import redis
 
-from worker.hopper.answers import Breaker, LaneView, Moment, PbxView, SetAside
+from worker.hopper.answers import Breaker, LaneView, Moment, Pause, PbxView, SetAside
 from worker.hopper.connection import Scripts
 from worker.hopper.job_filter import JobFilter
 from worker.hopper.keys import Keys
@@ -184,6 +184,15 @@ class Looking:
         """Return the paused PBXs; `*` stands for the kill switch."""
         return set(self._client.smembers(self.keys.paused))
 
+    def pauses(self) -> list[Pause]:
+        """Return all pauses with their authors: the kill switch first, then by PBX and extension."""
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.smembers(self.keys.paused)
+            pipe.hgetall(self.keys.pauses)
+            paused, authors = pipe.execute()
+        extensions = {place for place in authors if "/" in place}
+        return [pause_of(place, authors.get(place)) for place in sorted({*paused, *extensions})]
+
     def set_aside_list(self) -> list[SetAside]:
         """Return the notes of what could not be used, newest first: at most 100, none older than the last week."""
         notes = [json.loads(note) for note in self._client.lrange(self.keys.aside, 0, -1)]
@@ -238,25 +247,19 @@ class Looking:
             pipe.zcard(keys.doubts(pbx))
             pipe.hmget(keys.pbx(pbx), *_BREAKER)
             *rings, later, released, lines, in_doubt, state = pipe.execute()
-        breaker = breaker_of(state, now)
-        rows = sorted((extid, free_at) for ring in rings for extid, free_at in ring)
-        with self._client.pipeline(transaction=False) as pipe:
-            for extid, _ in rows:
-                pipe.zcard(keys.lane(pbx, extid))
-            counts = pipe.execute()
-        lanes = tuple(
-            LaneView(extid, count, max(0.0, free_at - now))
-            for (extid, free_at), count in zip(rows, counts, strict=True)
-        )
-        paused = self.paused()
+        breaker, pauses = breaker_of(state, now), self.pauses()
+        own = {pause.extid: pause for pause in pauses if pause.pbx == pbx}
+        free_at = {extid: at for ring in rings for extid, at in ring}
+        lanes = tuple(self._lanes(pbx, free_at, own, now))
         return PbxView(
             name=pbx,
-            waiting=sum(counts),
+            waiting=sum(lane.waiting for lane in lanes if lane.pause is None),
             later=later,
             released=released,
             # A released job has its line reserved already.
             open_calls=max(0, lines - released),
-            paused=bool(paused & {pbx, KILL_SWITCH}),
+            paused="" in own or any(pause.pbx == KILL_SWITCH for pause in pauses),
+            pause=own.get(""),
             in_doubt=in_doubt,
             breaker=breaker.state,
             barred_s=breaker.seconds,
@@ -265,10 +268,38 @@ class Looking:
             lanes=lanes,
         )
 
+    def _lanes(
+        self, pbx: str, free_at: Mapping[str, float], pauses: Mapping[str, Pause], now: float
+    ) -> Iterator[LaneView]:
+        """Yield the lanes that have a turn (*free_at* by extension), and the paused ones, which have none."""
+        names = sorted({*free_at, *pauses} - {""})
+        with self._client.pipeline(transaction=False) as pipe:
+            for extid in names:
+                pipe.zcard(self.keys.lane(pbx, extid))
+                pipe.zscore(self.keys.exts(pbx), extid)
+            found = pipe.execute()
+        for extid, count, lease in zip(names, found[::2], found[1::2], strict=True):
+            busy_until = free_at.get(extid) or lease or 0.0
+            yield LaneView(extid, count, max(0.0, busy_until - now), pauses.get(extid))
+
     def now(self) -> float:
         """Return the server's clock in unix seconds."""
         seconds, microseconds = self._client.time()
         return float(seconds) + float(microseconds) / 1e6
+
+
+def pause_of(place: str, author: str | None) -> Pause:
+    """
+    Return a pause by its name in the hash of pauses, with its author as that hash has it.
+
+    A pause without an author, or with one that somebody spoiled, is a pause all the same.
+    """
+    pbx, _, extid = place.partition("/")
+    try:
+        told = json.loads(author or "{}")
+        return Pause(pbx, extid, float(told.get("at", 0)), str(told.get("by", "")), str(told.get("reason", "")))
+    except (ValueError, TypeError, AttributeError):
+        return Pause(pbx, extid)
 
 
 def _without_bars(actor: str) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.hopper.answers import Breaker
-from worker.hopper.looking import Looking, breaker_of
+from worker.hopper.answers import Breaker, LaneView, Pause
+from worker.hopper.looking import KILL_SWITCH, Looking, breaker_of, pause_of
 from worker.jobs import Priority
 
 # PBXs per script call: about a millisecond, so that steps of jobs do not wait for it.
@@ -22,7 +22,8 @@ class PbxGlance:
     tell fewer for a while, never none. `oldest_s`: seconds since the oldest of them could first go, 0 where none
     waits. `later`: those with a time to come (`not_before`, parked). `in_doubt`: claimed, and nobody knows whether
     they rang. `is_known`: a worker has told its limits (`calls_per_second`, `burst`, `max_open_calls`; else 0).
-    `barred_by` is "down", "dial", "asked" or "login" while the breaker is not closed.
+    `barred_by` is "down", "dial", "asked" or "login" while the breaker is not closed. `pause`: who paused the PBX
+    by itself. `paused_lanes`: its paused extensions; `waiting` and `oldest_s` leave their jobs out.
     """
 
     name: str
@@ -40,6 +41,8 @@ class PbxGlance:
     breaker: Breaker
     barred_by: str
     is_logged_in: bool
+    pause: Pause | None = None
+    paused_lanes: tuple[LaneView, ...] = ()
 
     @property
     def waiting_in_all(self) -> int:
@@ -61,6 +64,7 @@ class Overview:
     results that have not reached their backend yet; `set_aside` how much could not be used within a week or so.
     `held_why`: why the workers begin no call (see `worker.redis_watch`). `refusal`: the first word of the error by
     which Redis takes nothing in, such as `OOM` when it is full. Both are empty while calls may begin.
+    `everything_pause` is who paused everything, None where nobody did.
     """
 
     at: float
@@ -71,6 +75,7 @@ class Overview:
     pbxs: tuple[PbxGlance, ...]
     held_why: str = ""
     refusal: str = ""
+    everything_pause: Pause | None = None
 
 
 class Overviews(Looking):
@@ -96,6 +101,7 @@ class Overviews(Looking):
             pbxs=tuple(glances),
             held_why=last["held_why"],
             refusal=last["refusal"],
+            everything_pause=_pause(KILL_SWITCH, last["everything_pause"], is_paused=last["everything_paused"]),
         )
 
 
@@ -117,4 +123,13 @@ def _glance(name: str, plain: dict[str, Any], now: float) -> PbxGlance:
         breaker=breaker_of(barred if plain["barred_until"] else (None, None, None), now),
         barred_by=plain["barred_by"],
         is_logged_in=plain["logged_in"],
+        pause=_pause(name, plain["pause"], is_paused=plain["paused"]),
+        paused_lanes=tuple(
+            LaneView(extid, waiting, max(0.0, busy_until - now), pause_of(f"{name}/{extid}", author))
+            for extid, author, waiting, busy_until in sorted(plain["paused_lanes"])
+        ),
     )
+
+
+def _pause(place: str, author: str, *, is_paused: bool) -> Pause | None:
+    return pause_of(place, author) if is_paused else None

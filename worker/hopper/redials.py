@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from worker.hopper.audit import noted
 from worker.hopper.looking import Looking
 from worker.hopper.orders import record_fields
 from worker.jobs import DialJob, JobState
@@ -97,7 +98,7 @@ class Redials(Looking):
         Returns:
             What became of each, in order. If the process dies meanwhile, all of them were brought back or none.
         """
-        request: dict[str, Any] = {"mark": mark, "why": why, "even_if_rung": even_if_rung}
+        request: dict[str, Any] = {"mark": mark, "why": noted(why), "even_if_rung": even_if_rung}
         request["jobs"] = [one.plain() for one in redials]
         if expires_in_s is not None:
             request["expires_in_s"] = expires_in_s

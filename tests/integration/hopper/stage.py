@@ -33,6 +33,8 @@ KEPT = {
     r":token:[^:]+": "one per PBX in the settings: the shared login, which ends at the PBX",
     r":pbxs": "one entry per PBX: the pacer's round, emptied by the pacer",
     r":paused": "a pause holds until a person lifts it, across restarts",
+    r":pauses": "the authors of pauses, and the paused extensions; each goes with its pause",
+    r":audit": "a stream of the last 10,000 acts or so of operators",
     r":wake": "at most one item",
     r":guard": "one hash: what the workers know of Redis's clock",
     r":settings": "one entry per worker; heartbeats remove those of the dead",
@@ -272,6 +274,8 @@ def read_all(pipe: "redis.client.Pipeline", name: str, kind: str) -> None:
             pipe.zrange(name, 0, -1, withscores=True)
         case "set":
             pipe.smembers(name)
+        case "stream":
+            pipe.xrange(name)
         case "list":
             pipe.lrange(name, 0, -1)
         case _:

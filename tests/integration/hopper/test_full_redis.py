@@ -253,12 +253,14 @@ def test_what_could_not_be_used_can_be_noted(stage: Stage) -> None:
 # --- what an operator, or a PBX that is down, has to say ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["hq", "*"])
-def test_everything_can_be_paused_and_resumed(stage: Stage, name: str) -> None:
+@pytest.mark.parametrize("place", [("hq", ""), ("*", ""), ("hq", "1002")])
+def test_everything_can_be_paused_and_resumed(stage: Stage, place: tuple[str, str]) -> None:
+    stage.put("1002")
     with full(stage):
-        assert stage.hopper.pause(name)
-        assert not stage.hopper.pause(name)
-        assert stage.hopper.resume(name)
+        assert stage.hopper.pause(*place)
+        assert not stage.hopper.pause(*place)
+        assert stage.hopper.resume(*place)
+        assert [entry.act for entry in stage.hopper.audit()] == ["pause", "resume"]
 
 
 def test_the_breaker_of_a_pbx_that_is_down_opens(stage: Stage) -> None:

@@ -240,6 +240,11 @@ class Lives(RuleBasedStateMachine):
         step = self.hopper.resume if resume else self.hopper.pause
         self.twice(lambda: step(name), same_answer=False)
 
+    @rule(extid=st.sampled_from(EXTENSIONS), resume=st.booleans())
+    def pause_or_resume_an_extension(self, extid: str, resume: bool) -> None:
+        step = self.hopper.resume if resume else self.hopper.pause
+        self.twice(lambda: step("a", extid), same_answer=False)
+
     # --- pacer and workers -----------------------------------------------------------------------------------
 
     @rule(most=st.integers(1, 10), most_released=st.integers(1, 8))
@@ -579,8 +584,8 @@ class Lives(RuleBasedStateMachine):
             self.most_lines[name] = 1000
             self.world[name].is_down = False
             self.world[name].talking.clear()
-        for name in self.hopper.paused():
-            self.hopper.resume(name)
+        for pause in self.hopper.pauses():
+            self.hopper.resume(pause.pbx, pause.extid)
         for job_id, life in self.lives.items():  # those of tomorrow would end tomorrow
             if life.is_spoiled or float(self.hopper.record(job_id).get("not_before", 0)) > self.hopper.now() + 60:
                 self.hopper.cancel(job_id)
@@ -645,9 +650,9 @@ class Look:
 
     def kind(self, name: str) -> str:
         first = name.removeprefix(self.prefix).split(":")[0]
-        if first in ("job", "pbx", "token", "workers"):
+        if first in ("job", "pbx", "token", "workers", "pauses"):
             return "hash"
-        if first in ("seq", "wake", "starved", "sweeping", "aside", "aside_count"):
+        if first in ("seq", "wake", "starved", "sweeping", "aside", "aside_count", "audit"):
             return "other"
         return "set" if first in ("paused", "known") else "zset"
 
@@ -751,7 +756,9 @@ class Look:
             for name, members in self.zsets.items()
             if name.startswith(f"lane:{pbx}:") and members
         }
-        assert set().union(*rings) == set(lanes), "every lane with jobs is in a ring, and no other"
+        placed, paused = set().union(*rings), {place.partition("/")[2] for place in self.hashes.get("pauses", {})}
+        assert placed <= set(lanes) <= placed | paused, "every lane with jobs is in a ring unless it is paused"
+        lanes = {extid: members for extid, members in lanes.items() if extid in placed}
         for extid, members in lanes.items():
             rank = int(min(members.values()) // 1e13)
             assert [extid in ring for ring in rings] == [other == rank for other in range(3)]

@@ -58,6 +58,16 @@ def test_a_death_right_after_pause_leaves_a_pause_for_a_person_to_lift(quick: St
     assert quick.release() == [job_id]
 
 
+def test_a_death_right_after_pausing_an_extension_leaves_its_lane_to_a_person(quick: Stage) -> None:
+    job_id = quick.put("1002")
+    quick.hopper.pause("hq", "1002")
+
+    assert comes_again(quick, job_id) is False
+    assert [pause.extid for pause in quick.hopper.pauses()] == ["1002"]
+    assert quick.hopper.resume("hq", "1002")
+    assert quick.release() == [job_id]
+
+
 def test_a_death_right_after_resume_leaves_the_jobs_to_the_pacer(quick: Stage) -> None:
     job_id = quick.put()
     quick.hopper.pause("hq")

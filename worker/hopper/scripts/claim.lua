@@ -52,7 +52,7 @@ end
 if tonumber(record.v or 1) > VERSION then return back(NOW + 1, 'later version') end
 local limits = pbx_limits(record.pbx)
 if not limits or not is_known(record.pbx) then return back(NOW + 5, 'pbx not known') end
-if is_paused(record.pbx) then return back(0, 'paused') end
+if is_paused(record.pbx) or is_extension_paused(record.pbx, record.extid) then return back(0, 'paused') end
 if held_back() then return back(0, 'held') end
 local barred_until = barred(limits, id)
 if (barred_until or 0) > NOW then return back(0, 'breaker') end

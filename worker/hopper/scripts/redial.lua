@@ -52,7 +52,8 @@ local function redial(id, pbx, other, outto, asked)
   local ends = new_end(record)
   record.expires_at = ends and stamp(ends)
   if ends then redis.call('HSET', key('job', id), 'expires_at', record.expires_at) end
-  redis.call('HDEL', key('job', id), 'resolved_as', 'resolved_by', 'resolved_at', 'resolved_why')
+  redis.call('HDEL', key('job', id), 'resolved_as', 'resolved_by', 'resolved_at', 'resolved_why',
+    'cancelled_by', 'cancelled_why')
   redis.call('HSET', key('job', id), 'redial_mark', request.mark, 'redialed_by', WHO, 'redialed_at', stamp(NOW),
     'redialed_why', request.why, line(record, 'redialed', 'it was ' .. was))
   redis.call('HINCRBY', key('job', id), 'redials', 1)
@@ -60,8 +61,12 @@ local function redial(id, pbx, other, outto, asked)
   return 'redialed', 'waiting'
 end
 
-local answer = {}
+local answer, redialed = {}, {}
 for _, job in ipairs(request.jobs) do
-  for _, item in ipairs({ redial(unpack(job)) }) do answer[#answer + 1] = item end
+  local word, state = redial(unpack(job))
+  if word == 'redialed' then redialed[#redialed + 1] = job[1] end
+  answer[#answer + 1] = word
+  answer[#answer + 1] = state
 end
+audit_jobs('redial', redialed, '', request.why)
 return answer

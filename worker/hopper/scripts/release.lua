@@ -9,6 +9,7 @@ local most, most_released = tonumber(ARGV[1]), tonumber(ARGV[2])
 local lookahead_s, release_ttl_s, dead_after_s = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local retain_s, template = ARGV[6], ARGV[7]
 local PROMOTE, VISITS = 50, 400
+local has_pauses = redis.call('EXISTS', key('pauses')) == 1
 
 if held_back() or is_clock_in_doubt() then return { 0, '0.5' } end
 if redis.call('SISMEMBER', key('paused'), '*') == 1 then return { 0, '-1' } end
@@ -43,6 +44,10 @@ local function next_lane(pbx)
 end
 
 local function release_job(pbx, extid, limits)
+  if has_pauses and is_extension_paused(pbx, extid) then -- resume.lua brings its lane back
+    leave_rings(pbx, extid)
+    return 0
+  end
   local id = redis.call('ZPOPMIN', key('lane', pbx, extid))[1]
   local record = read(id, 'pbx', 'extid', 'rank', 'expires_at')
   if record.state == 'waiting' and (record.pbx ~= pbx or record.extid ~= extid) then

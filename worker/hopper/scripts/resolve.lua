@@ -20,6 +20,7 @@ end
 redis.call('HDEL', key('job', id), 'errno', 'error')
 redis.call('HSET', key('job', id), 'resolved_as', verdict, 'resolved_by', WHO, 'resolved_at', stamp(NOW),
   'resolved_why', ARGV[4], line(record, 'resolved', verdict))
+audit('resolve', id, ARGV[4], 'verdict', verdict)
 if verdict == 'placed' then
   end_job(id, record, 'placed', ARGV[5], 'resolved', 'callid', callid, 'placed_at', stamp(NOW))
   return { 'resolved', 'placed' }

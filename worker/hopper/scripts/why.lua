@@ -7,8 +7,9 @@
 --     the first job of a lane: lanes whose turn comes before)
 --   of its extension: lease_until, leased_to (the job whose call it is in; '' while it rests), leased_state (of that
 --     job, or doubted)
---   of its PBX: paused, all_paused, known (a worker has registered it), breaker (closed | open | half-open),
---     barred_until, barred_since, barred_reason, barred_by (see `barred`), logged_in, logging_in, lines (other jobs'),
+--   of pauses: paused (its PBX), all_paused, extension_paused, pauses (name -> who paused it; see keys.lua)
+--   of its PBX: known (a worker has registered it), breaker (closed | open | half-open), barred_until,
+--     barred_since, barred_reason, barred_by (see `barred`), logged_in, logging_in, lines (other jobs'),
 --     most_lines, lines_placed (of the lines, those of placed calls: nothing gives them back early), line_free_at (if
 --     all are taken: when a lease ends), released (jobs), permit_in_s (the next one not meant for a job before this
 --     one), open_call_s, extension_rest_s
@@ -27,7 +28,12 @@ local facts = { now = NOW, state = record.state, pbx = pbx, extid = extid, expir
   error = record.error or '', released_at = number(redis.call('ZSCORE', key('released'), id)),
   paused = redis.call('SISMEMBER', key('paused'), pbx) == 1,
   all_paused = redis.call('SISMEMBER', key('paused'), '*') == 1,
+  extension_paused = is_extension_paused(pbx, extid), pauses = {},
   released = redis.call('ZCARD', key('released', pbx)), starved = redis.call('EXISTS', key('starved')) == 1 }
+
+for _, place in ipairs({ '*', pbx, place_of_pause(pbx, extid) }) do
+  facts.pauses[place] = redis.call('HGET', key('pauses'), place) or nil
+end
 
 local lane = key('lane', pbx, extid)
 facts.position, facts.ahead, facts.lanes_ahead = redis.call('ZRANK', lane, id) or -1, '', 0

@@ -21,6 +21,9 @@
 --   NS:known           set     names of the PBXs that workers have in their settings
 --   NS:token:PBX       hash    the shared login (see login_turn.lua); read and written by those who dial alone
 --   NS:paused          set     PBX names, and * for the kill switch
+--   NS:pauses          hash    PBX, * or PBX/EXT -> {at, by, reason} as JSON: who paused it. An extension is paused by
+--                              being here; a PBX by the set above, where an older version paused it without an author
+--   NS:audit           stream  what operators did (see shared/audit.lua): at, by, act, subject, reason, and more
 --   NS:arrivals        zset    ID -> its `seq`: all jobs there are a record of, for listing
 --   NS:indexed         hash    NAME of metadata -> the arrival from which every job is in its index
 --   NS:index:NAME:N    string  the index of one name, block N (see index.lua); there is nothing where no job brings it

@@ -12,6 +12,18 @@ local function is_paused(pbx)
   return redis.call('SISMEMBER', key('paused'), '*') == 1 or redis.call('SISMEMBER', key('paused'), pbx) == 1
 end
 
+-- Under which name a pause is kept; see `pauses` in keys.lua.
+local function place_of_pause(pbx, extid) return extid == '' and pbx or pbx .. '/' .. extid end
+
+local function is_extension_paused(pbx, extid)
+  return redis.call('HEXISTS', key('pauses'), place_of_pause(pbx, extid)) == 1
+end
+
+-- The lane has no turn. Its jobs stay in it, and place_lane brings it back.
+local function leave_rings(pbx, extid)
+  for ring = 0, 2 do redis.call('ZREM', key('ring', pbx, ring), extid) end
+end
+
 -- Puts the lane where its first job says it belongs. Safe to call at any time. A lane whose extension is
 -- free keeps its turn; one whose extension just became free, or that was just served, goes to the end.
 -- Whoever takes a job out of a lane calls this with `shorter` set, for it may have been the last.
