@@ -1,14 +1,19 @@
 """Reading what a request brings: so much at most, in so much time at most, and only what it says it is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from email.message import Message
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from producers.api.problems import Problem
+from producers.api.problems import Problem, of_fields
+from producers.masking import masked
 from producers.sources.json_object import NotJson, json_object
+from worker.fields import sentences_of
+
+Model = TypeVar("Model", bound=BaseModel)
 
 # A body that comes slower than this is not worth a place; a batch has more time the more of it has come.
 WITHIN_S = 10.0
@@ -79,6 +84,38 @@ async def read_json(request: Request, *, most: int) -> dict[str, Any]:
         raise Problem(400, "the body is not UTF-8 text; send JSON in UTF-8") from None
     except NotJson as wrong:
         raise Problem(400, f"the body {wrong}") from None
+
+
+async def read_json_if_any(request: Request, *, most: int) -> dict[str, Any]:
+    """
+    Return the same, and an empty object for a request without a body, whatever its content type.
+
+    Raises:
+        Problem: As `read_json`.
+    """
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return {}
+    return await read_json(request, most=most)
+
+
+def read_as(model: type[Model], body: dict[str, Any], *, what: str, right: Mapping[str, str]) -> Model:
+    """
+    Return a body as a model.
+
+    Args:
+        model: Its class.
+        body: As read.
+        what: What it is, for sentences, with its article.
+        right: What would be right, by the field's name.
+
+    Raises:
+        Problem: 422, with a sentence for each wrong field.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as wrong:
+        sentences = sentences_of(wrong, model.model_fields, what=what, right=right)
+        raise of_fields(422, [masked(sentence) for sentence in sentences]) from None
 
 
 def expect(request: Request, *media_types: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from producers.api.models import RedialOne, RedialSelected, Resolution
+from producers.api.models import PauseOrder, Reason, RedialOne, RedialSelected, Resolution
 from producers.api.problems import MEDIA_TYPE, ProblemBody
 from producers.api.schemas import BATCH_ANSWER, BATCH_BODY, IDEMPOTENCY_KEY, JOB_EXAMPLES, job_schema
 
@@ -67,6 +67,10 @@ def _body(content: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any
     return {"requestBody": {"required": True, "content": content}, "parameters": list(parameters)}
 
 
+def _if_any(body: dict[str, Any]) -> dict[str, Any]:
+    return body | {"requestBody": body["requestBody"] | {"required": False}}
+
+
 def _json_body(schema: str, **more: Any) -> dict[str, Any]:
     return _body({"application/json": {"schema": {"$ref": f"{_SCHEMAS}{schema}"}, **more}})
 
@@ -76,6 +80,8 @@ JOB_BODY = _json_body("DialJob", examples=JOB_EXAMPLES) | {"parameters": [IDEMPO
 RESOLUTION_BODY = _json_body("Resolution", example={"verdict": "placed", "callid": "1732356.77"})
 REDIAL_BODY = _json_body("Redial", example={"reason": "the trunk was down"})
 REDIALS_BODY = _json_body("Redials", example={"state": ["failed"], "errno": ["unreachable"], "dry_run": True})
+PAUSE_BODY = _if_any(_json_body("PauseOrder"))
+REASON_BODY = _if_any(_json_body("Reason"))
 BATCH = _body(BATCH_BODY, IDEMPOTENCY_KEY)
 # `responses=` of the batch.
 BATCH_ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -85,6 +91,10 @@ BATCH_ANSWERS: dict[int | str, dict[str, Any]] = {
         "headers": _REPLAYED,
     }
 }
+
+
+# Models of bodies that FastAPI does not see, and of problems.
+_READ_HERE = (Resolution, RedialOne, RedialSelected, PauseOrder, Reason, ProblemBody)
 
 
 def describe(app: FastAPI, pbxs: Collection[str]) -> dict[str, Any]:
@@ -114,10 +124,7 @@ def describe(app: FastAPI, pbxs: Collection[str]) -> dict[str, Any]:
 
 def _schemas(found: dict[str, Any], pbxs: Collection[str]) -> dict[str, Any]:
     schemas = {name: own for name, own in found.items() if not name.endswith("ValidationError")}
-    own = [
-        model.model_json_schema(ref_template=_SCHEMAS + "{model}")
-        for model in (Resolution, RedialOne, RedialSelected, ProblemBody)
-    ]
+    own = [model.model_json_schema(ref_template=_SCHEMAS + "{model}") for model in _READ_HERE]
     for schema in (job_schema(pbxs), *own):
         schemas |= schema.pop("$defs", {})
         schemas[schema["title"]] = schema

@@ -8,23 +8,20 @@ from typing import Annotated, Any
 
 import redis
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import ValidationError
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from producers.api.access import Caller, needs
-from producers.api.bodies import read_json
-from producers.api.description import ACCEPTED_HEADERS, JOB_BODY, RESOLUTION_BODY, problems
+from producers.api.bodies import read_as, read_json, read_json_if_any
+from producers.api.description import ACCEPTED_HEADERS, JOB_BODY, REASON_BODY, RESOLUTION_BODY, problems
 from producers.api.holding import obstacle_of
 from producers.api.idempotency import under_way
 from producers.api.intake import Intake
-from producers.api.models import Accepted, Filters, JobNow, Page, Resolution
+from producers.api.models import Accepted, Filters, JobNow, Page, Reason, Resolution
 from producers.api.problems import FieldProblem, Problem, of_fields, unavailable
 from producers.ids import known_form
-from producers.masking import masked
 from worker.errors import InputRefused, ServiceUnreachable
-from worker.fields import sentences_of
 from worker.hopper import JobFilter, Once, Order, Receipt
 from worker.jobs import DialJob, DialResult, id_of_key
 from worker.metrics import jobs_accepted
@@ -103,13 +100,14 @@ class JobRoutes:
         )
         one, missing = f"{PATH}/{{job_id:job_id}}", problems(403, 404, 422)
         route(one, self.get, methods=["GET"], response_model=JobNow, responses=missing, summary="Look at one job")
-        withdrawn = problems(403, 404, 409)
+        withdrawn = problems(400, 403, 404, 408, 409, 413, 415, 422)
         route(
             f"{one}:cancel",
             self.cancel,
             methods=["POST"],
             response_model=DialResult,
             responses=withdrawn,
+            openapi_extra=REASON_BODY,
             summary="Withdraw a job that no call was begun for",
         )
         route(
@@ -189,11 +187,13 @@ class JobRoutes:
         obstacle = await self._intake.ask(obstacle_of, self._intake.dialer, result)
         return JSONResponse(result.plain() | {"obstacle": obstacle})
 
-    async def cancel(self, job_id: JobId, caller: Withdrawer) -> Response:
-        """Withdraw a job that no call was begun for; again it changes nothing."""
+    async def cancel(self, request: Request, job_id: JobId, caller: Withdrawer) -> Response:
+        """Withdraw a job that no call was begun for; again it changes nothing. The API key is its author."""
         known = await known_job(self._intake, job_id, caller)
+        body = await read_json_if_any(request, most=self._intake.settings.max_body_bytes)
+        said = read_as(Reason, body, what="a cancel", right=_EXPECTED)
         hopper = self._intake.dialer.hopper.acting_as(caller.actor)
-        word, state = await self._intake.ask(hopper.cancel, known.job_id)
+        word, state = await self._intake.ask(hopper.cancel, known.job_id, reason=said.reason or "")
         if word == "too_late":
             raise Problem(409, f"it is too late to cancel: the job is {state}")
         return JSONResponse((await known_job(self._intake, job_id, caller)).plain())
@@ -292,11 +292,7 @@ def _page(jobs: list[DialResult], after: str | None, request: Request) -> Respon
 
 
 def _resolution(body: dict[str, Any]) -> Resolution:
-    try:
-        said = Resolution.model_validate(body)
-    except ValidationError as wrong:
-        sentences = sentences_of(wrong, Resolution.model_fields, what="a resolution", right=_EXPECTED)
-        raise of_fields(422, [masked(sentence) for sentence in sentences]) from None
+    said = read_as(Resolution, body, what="a resolution", right=_EXPECTED)
     if (said.verdict == "placed") != (said.callid is not None):
         raise of_fields(422, ["callid: belongs to the verdict placed, and to it alone"])
     return said

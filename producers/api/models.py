@@ -9,7 +9,7 @@ from producers.api.schemas import MOMENT
 from producers.enqueue import LONGEST_LIFE_S
 from producers.redialing import LONGEST_REASON
 from worker.fields import MOST_METADATA, without_absent
-from worker.jobs import PBX_NAME, DialResult, JobState
+from worker.jobs import EXTID, PBX_NAME, DialResult, JobState
 
 
 def _written_out(value: Any) -> Any:
@@ -79,7 +79,7 @@ class Filters(BaseModel):
         examples=[["lead=L-020"]],
     )
     pbx: str | None = Field(None, pattern=PBX_NAME)
-    extid: str | None = Field(None, pattern=r"^[0-9]{1,10}$")
+    extid: str | None = Field(None, pattern=EXTID)
     origin: str | None = Field(None, pattern=r"^[a-z]+:[A-Za-z0-9._-]{1,64}$", examples=["hook:pipedrive"])
     key: str | None = Field(None, min_length=1, max_length=200)
     since: Moment | None = None
@@ -109,7 +109,7 @@ class Resolution(BaseModel):
     reason: str | None = Field(None, max_length=200, examples=["seen in the call records"])
 
 
-Extid = Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]
+Extid = Annotated[str, Field(pattern=EXTID)]
 Errno = Annotated[str, Field(min_length=1, max_length=64)]
 Origin = Annotated[str, Field(pattern=r"^[a-z]+:[A-Za-z0-9._-]{1,64}$")]
 PbxName = Annotated[str, Field(pattern=PBX_NAME)]
@@ -181,6 +181,49 @@ class RedialAnswer(BaseModel):
     stay: dict[str, int] = Field(description="Jobs that stay as they are, by the reason.")
 
 
+class PauseOrder(BaseModel):
+    """Why an operator pauses or resumes, and which extension alone; both may be left out, and so may the body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    _without_absent = model_validator(mode="before")(without_absent)
+
+    extid: str | None = Field(None, pattern=EXTID, description="This extension alone.", examples=["1002"])
+    reason: str | None = Field(None, max_length=200, examples=["the PBX is being replaced"])
+
+
+class Reason(BaseModel):
+    """Why an operator acts; it may be left out, and so may the body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    _without_absent = model_validator(mode="before")(without_absent)
+
+    reason: str | None = Field(None, max_length=200, examples=["wrong campaign"])
+
+
+class Author(BaseModel):
+    """Who paused something, when and why; null for what is not known."""
+
+    at: str | None = Field(description="ISO 8601 in UTC.", examples=["2026-11-23T09:00:00.000Z"])
+    by: str | None = Field(examples=["anna@dialer-1"])
+    reason: str | None = Field(examples=["the PBX is being replaced"])
+
+
+class PausedExtension(Author):
+    """An extension that is paused by itself."""
+
+    extid: str = Field(examples=["1002"])
+    waiting: int = Field(description="Jobs that wait for it; the PBX does not count them as waiting.")
+
+
+class PausedPlace(Author):
+    """A pause: of everything (`pbx` is `*`), of a PBX, or of one of its extensions."""
+
+    pbx: str = Field(examples=["hq"])
+    extid: str | None
+
+
 class PbxState(BaseModel):
     """One PBX at a glance; counts are of jobs."""
 
@@ -191,6 +234,8 @@ class PbxState(BaseModel):
     open_calls: int
     in_doubt: int
     paused: bool = Field(description="By its own pause, or because everything is paused.")
+    pause: Author | None = Field(None, description="Its own pause; null if there is none.")
+    paused_extensions: list[PausedExtension] = Field(default_factory=list)
     breaker: Literal["closed", "open", "half-open"]
     breaker_reason: str | None = None
     takes_calls: bool = Field(description="Whether a call may begin as things stand.")
@@ -205,12 +250,14 @@ class Pbxs(BaseModel):
     pbxs: list[PbxState]
     default: str | None = Field(description="That of jobs that name none; null where they must name one.")
     everything_paused: bool
+    everything_pause: Author | None = None
 
 
 class Paused(BaseModel):
     """What is paused now, of what the API key may use; `*` is everything."""
 
-    paused: list[str] = Field(examples=[["hq"]])
+    paused: list[str] = Field(description="PBXs; those with paused extensions alone are not.", examples=[["hq"]])
+    pauses: list[PausedPlace]
 
 
 class Health(BaseModel):

@@ -211,20 +211,70 @@ def test_who_acted_stands_in_the_timeline(served: Intake) -> None:
         assert client.post(f"{JOBS}/{job_id}:resolve", json=wrong).status_code == 422
 
 
+def paused(answer: requests.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    places = answer.json()["pauses"]
+    assert answer.json()["paused"] == [place["pbx"] for place in places if place["extid"] is None]
+    return [place["pbx"] + (f"/{place['extid']}" if place["extid"] else "") for place in places]
+
+
 def test_a_pbx_is_paused_and_resumed(served: Intake) -> None:
     client, narrow = served.client(), served.client(pbxs=("branch",))
-    assert client.post("/v1/pbxs/hq:pause").json() == {"paused": ["hq"]}
+    assert paused(client.post("/v1/pbxs/hq:pause")) == ["hq"]
     assert {pbx["name"]: pbx["paused"] for pbx in client.get("/v1/pbxs").json()["pbxs"]} == {
         "hq": True,
         "branch": False,
     }
-    assert client.post("/v1/pbxs:pause").json() == {"paused": ["*", "hq"]}
+    assert paused(client.post("/v1/pbxs:pause")) == ["*", "hq"]
     assert narrow.get("/v1/pbxs").json()["everything_paused"] is True
-    assert client.post("/v1/pbxs:resume").json() == {"paused": ["hq"]}
-    assert client.post("/v1/pbxs/hq:resume").json() == {"paused": []}
+    assert paused(client.post("/v1/pbxs:resume")) == ["hq"]
+    assert paused(client.post("/v1/pbxs/hq:resume")) == []
     assert narrow.post("/v1/pbxs:pause").status_code == 403
     assert narrow.post("/v1/pbxs/hq:pause").status_code == 404
     assert client.post("/v1/pbxs/nowhere:pause").status_code == 404
+
+
+def test_the_api_key_is_the_author_of_its_acts_and_their_reasons_are_shown(served: Intake) -> None:
+    hopper, reader = served.dialer.hopper, served.client("read")
+    author, client = f"crm{len(hopper.api_keys())}@api", served.client()
+    job_id = client.post(JOBS, json={"extid": "1002", "outto": "41000", "pbx": "hq"}).json()["job_id"]
+    client.post("/v1/pbxs/hq:pause", json={"reason": "asked by 0201234567"})
+    client.post("/v1/pbxs:pause", json={})
+    client.post("/v1/pbxs/hq:pause", json={"extid": "1002", "reason": "on holiday"})
+    cancelled = client.post(f"{JOBS}/{job_id}:cancel", json={"reason": "wrong campaign"})
+    try:
+        seen = reader.get("/v1/pbxs").json()
+        hq = next(pbx for pbx in seen["pbxs"] if pbx["name"] == "hq")
+        assert (hq["pause"]["by"], hq["pause"]["reason"]) == (author, "asked by xxxxxxxx67")
+        assert (seen["everything_pause"]["by"], seen["everything_pause"]["reason"]) == (author, None)
+        [extension] = hq["paused_extensions"]
+        assert (extension["extid"], extension["waiting"], extension["reason"]) == ("1002", 0, "on holiday")
+        assert cancelled.json()["state"] == "cancelled"
+        assert hopper.record(job_id)["cancelled_why"] == "wrong campaign"
+        acts = [(entry.act, entry.subject) for entry in hopper.audit(by=author)]
+        assert acts == [("pause", "hq"), ("pause", "*"), ("pause", "hq/1002"), ("cancel", job_id)]
+    finally:
+        assert paused(client.post("/v1/pbxs:resume")) == ["hq", "hq/1002"]
+        assert paused(client.post("/v1/pbxs/hq:resume")) == ["hq/1002"]
+        assert paused(client.post("/v1/pbxs/hq:resume", json={"extid": "1002", "reason": None})) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        ("/v1/pbxs/hq:pause", {"extid": "10a"}, "extid: '10a' is invalid; expected 1 to 10 digits"),
+        ("/v1/pbxs/hq:pause", {"extension": "1002"}, "extension: "),
+        ("/v1/pbxs/hq:resume", {"reason": 7}, "reason: "),
+        ("/v1/pbxs:pause", {"extid": "1002"}, "extid: an extension is one of a PBX; send it to /v1/pbxs/NAME"),
+    ],
+)
+def test_a_wrong_pause_is_refused_and_pauses_nothing(
+    served: Intake, path: str, body: dict[str, object], detail: str
+) -> None:
+    answer = served.client().post(path, json=body)
+    assert answer.status_code == 422
+    assert problem_of(answer)["detail"].startswith(detail)
+    assert served.dialer.hopper.pauses() == []
 
 
 # --- keys -----------------------------------------------------------------------------------------------------

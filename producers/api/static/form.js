@@ -23,6 +23,14 @@ function sentence(field, detail) {
   return LABELS[field] && /^('|is )/.test(text) ? `${LABELS[field]} ${text}` : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** Return who paused something, when and why, to stand behind "is paused"; empty where that is not known. */
+function authorOf(pause) {
+  if (!pause?.at) return "";
+  const by = pause.by ? ` by ${pause.by}` : "";
+  const reason = pause.reason ? `: ${pause.reason.replace(/\.$/, "")}` : "";
+  return `${by} since ${new Date(pause.at).toLocaleString()}${reason}`;
+}
+
 /** The form of the page. */
 export class DialForm {
   #tell;
@@ -40,6 +48,7 @@ export class DialForm {
     });
     one("dial-form").addEventListener("input", ({ target }) => this.#complain(target.id || target.name, ""));
     one("pbx").addEventListener("change", () => this.#hint());
+    one("extid").addEventListener("change", () => this.#hint());
   }
 
   /** Take note of what the key may do. */
@@ -71,7 +80,11 @@ export class DialForm {
       const answer = await ask("v1/pbxs");
       if (!answer.ok) return;
       const told = await answer.json();
-      this.#offer(told.pbxs.map((pbx) => ({ ...pbx, isEverythingPaused: told.everything_paused })), told.default);
+      this.#offer(told.pbxs.map((pbx) => ({
+        ...pbx,
+        isEverythingPaused: told.everything_paused,
+        everythingPause: told.everything_pause,
+      })), told.default);
     } catch (error) {
       if (error instanceof KeyRefused) this.#tell.refused();
       // Else the live state says that there is no connection.
@@ -93,9 +106,12 @@ export class DialForm {
 
   #hint() {
     const chosen = this.#pbxs.find((pbx) => pbx.name === one("pbx").value);
+    const everywhere = this.#pbxs.find((pbx) => pbx.isEverythingPaused);
+    const held = chosen?.paused_extensions.find((pause) => pause.extid === one("extid").value.trim());
     let hint = "";
-    if (this.#pbxs.some((pbx) => pbx.isEverythingPaused)) hint = "Dialing is paused everywhere: jobs wait until it goes on.";
-    else if (chosen?.paused) hint = `${chosen.name} is paused: jobs wait until it goes on.`;
+    if (everywhere) hint = `Dialing is paused everywhere${authorOf(everywhere.everythingPause)}. Jobs wait until it goes on.`;
+    else if (chosen?.paused) hint = `${chosen.name} is paused${authorOf(chosen.pause)}. Jobs wait until it goes on.`;
+    else if (held) hint = `Extension ${held.extid} is paused${authorOf(held)}. Its jobs wait until it goes on.`;
     else if (chosen && chosen.breaker !== "closed") hint = `${chosen.name} does not answer at present: jobs wait until it does.`;
     one("pbx-hint").textContent = hint;
     one("pbx-hint").className = hint ? "hint warn" : "hint";
