@@ -8,6 +8,7 @@ from producers.enqueue import Dialer
 from producers.facts import facts_of
 from producers.masking import masked
 from producers.obstacles import of_all_pbxs
+from producers.pauses import author_words
 from producers.waits import Explanation, plain_obstacle
 from worker.hopper import Overview, PbxGlance
 from worker.jobs import DialResult
@@ -84,7 +85,7 @@ def standstill_of(overview: Overview) -> Plain | None:
     """Return {sentence, everywhere: whether it stops all PBXs} for what keeps calls from beginning, or None."""
     reasons = [reason for glance in overview.pbxs for reason in _of_pbx(glance)]
     if overview.everything_paused:
-        return {"sentence": "everything is paused", "everywhere": True}
+        return {"sentence": f"everything is paused{author_words(overview.everything_pause)}", "everywhere": True}
     for stop in of_all_pbxs(overview.held_why, overview.refusal, len(overview.workers)):
         return {"sentence": masked(stop.sentence), "everywhere": True}
     if not reasons:
@@ -96,7 +97,7 @@ def standstill_of(overview: Overview) -> Plain | None:
 
 def _of_pbx(glance: PbxGlance) -> Iterator[str]:
     if glance.is_paused:
-        yield f"PBX {glance.name} is paused"
+        yield f"PBX {glance.name} is paused{author_words(glance.pause)}"
     elif glance.breaker.state != "closed":
         yield f"PBX {glance.name} takes no calls: {masked(glance.breaker.reason) or 'no reason was given'}"
     elif not glance.is_known:

@@ -1,6 +1,7 @@
 """The HTTP intake as those see it who use it: a process of its own, real Redis, and once a real worker and PBX."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -175,9 +176,12 @@ def test_a_job_is_shown_with_what_holds_it_back(served: Intake) -> None:
     assert obstacle() is None
     assert client.get("/v1/pbxs").json()["pbxs"][0]["takes_calls"] is True
     hopper.pause("hq")
-    assert obstacle() == {
+    found = obstacle()
+    assert found is not None
+    assert re.fullmatch(r"PBX hq is paused \(since .{20}, by tests\)", str(found["sentence"]))
+    assert found == {
         "kind": "pbx_paused",
-        "sentence": "PBX hq is paused",
+        "sentence": found["sentence"],
         "advice": "`outdial resume hq` lifts that",
         "until": None,
         "at_most": None,

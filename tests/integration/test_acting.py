@@ -108,6 +108,7 @@ def test_a_pause_of_an_extension_needs_a_pbx_of_the_settings(run: Run, hopper: H
 
 def test_lanes_show_who_paused_a_pbx_and_its_extensions(run: Run, dialer: Dialer, hopper: Hopper) -> None:
     hopper.register("hq", pbx_settings())
+    hopper.heartbeat("w", slots=1, ttl_s=600)
     for extid in ("1001", "1002", "1002"):
         dialer.enqueue(extid=extid, outto="41000")
     run("pause", "hq", "--extension", "1002", *ANNA)

@@ -110,7 +110,7 @@ def test_no_pbx_takes_calls_where_none_begins_at_all() -> None:
     stopped = ["Redis is full: it takes no jobs, and no call begins", "no worker is running"]
     *_, line = lane_table([ready], None, everything_paused=False, stopped=stopped)
     assert line.endswith("; ".join(stopped))
-    assert pbx_state(replace(ready, is_paused=True), True, stopped[1:]) == (
+    assert pbx_state(replace(ready, is_paused=True), True, stopped=stopped[1:]) == (
         "everything is paused; paused; no worker is running"
     )
 

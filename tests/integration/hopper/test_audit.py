@@ -7,7 +7,7 @@ import pytest
 from tests.integration import clock
 from tests.integration.hopper.post import Post
 from tests.integration.hopper.stage import API_KEY, Stage
-from worker.hopper import ACTS, AuditEntry, Ending, Hopper
+from worker.hopper import ACTS, AuditEntry, Ending, Hopper, Redial
 
 
 def acts(hopper: Hopper) -> list[tuple[str, str, str, str, dict[str, str]]]:
@@ -72,6 +72,18 @@ def test_a_resolution_is_recorded_once(quick: Stage, verdict: str) -> None:
         anna(quick).resolve(job_id, verdict, callid="1.1", why="heard so")
 
     assert acts(quick.hopper) == [("anna@dialer-1", "resolve", job_id, "heard so", {"verdict": verdict})]
+
+
+def test_a_redial_is_recorded_once(stage: Stage) -> None:
+    job_ids = stage.put_each(["1001", "1002"])
+    stage.hopper.cancel_many(job_ids, reason="wrong list")
+    for _ in range(2):
+        anna(stage).redial([Redial(job_id, "hq") for job_id in job_ids], mark="m", why="the right list after all")
+
+    assert acts(stage.hopper)[1:] == [
+        ("anna@dialer-1", "redial", f"{job_ids[0]} and 1 more", "the right list after all", {"jobs": "2"})
+    ]
+    assert "cancelled_by" not in stage.hopper.record(job_ids[0])
 
 
 def test_api_keys_are_recorded_by_id_and_name(stage: Stage) -> None:
