@@ -1,6 +1,6 @@
 """Times and durations as a person reads them, and as JSON holds them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 # The last second that a `datetime` can hold; a spoiled record may hold any number.
 _LAST_S = 253_402_300_799.0
@@ -19,6 +19,13 @@ def iso_or_none(unix_s: float) -> str | None:
 def told(unix_s: float) -> str:
     """Return a time to the second, for a sentence."""
     return _written(unix_s, "seconds")
+
+
+def told_in(zone: tzinfo, unix_s: float) -> str:
+    """Return the same in a time zone, with its offset."""
+    if zone is UTC:
+        return told(unix_s)
+    return datetime.fromtimestamp(min(max(0.0, unix_s), _LAST_S), zone).isoformat(timespec="seconds")
 
 
 def duration(seconds: float) -> str:

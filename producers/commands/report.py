@@ -2,13 +2,15 @@
 
 import json
 import sys
+from datetime import UTC
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from producers.commands.door import with_dialer
-from producers.commands.times import FROM, UNTIL, GivenTime
+from producers.commands.times import FROM, UNTIL, GivenTime, chosen_zone, timezone_option
+from producers.commands.values import ENTRY_NAME
 from producers.enqueue import Dialer
 from producers.report.gathering import gather
 from producers.report.spans import Span
@@ -38,6 +40,8 @@ _NO_MATPLOTLIB = (
     help="Write a page to FILE (-: stdout).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write the numbers as JSON.")
+@click.option("--by", "entry", type=ENTRY_NAME, help="Break down by metadata.NAME, such as metadata.campaign.")
+@timezone_option
 @click.option("--no-extensions", is_flag=True, help="Leave out what each extension had.")
 @with_dialer
 def report_command(
@@ -48,13 +52,15 @@ def report_command(
     page_file: Path | None,
     as_json: bool,
     no_extensions: bool,
+    entry: str | None,
 ) -> None:
     """
     Count what became of the jobs that ended, and draw it as a page.
 
     The page is one file, without scripts, to be opened, printed or sent: calls per minute against the limit, how
     jobs ended and why, attempts, how long calls took, what waited, PBXs, extensions, and the jobs to be resolved.
-    It holds no telephone number and no metadata; records that have expired (retain_s) are not in it.
+    It holds no telephone number, and no metadata but what --by names; records that have expired (retain_s) are not
+    in it. With --timezone its times are those of that zone, else UTC; JSON has UTC throughout.
     """
     if page_file is None and not as_json:
         raise click.UsageError("Give --html FILE for a page, --json for the numbers, or both.")
@@ -67,6 +73,7 @@ def report_command(
         dialer.settings,
         _span(dialer, since, until),
         with_extensions=not no_extensions,
+        by=entry,
         progress=_say,
     )
     if page_file is not None:
@@ -83,7 +90,7 @@ def _span(dialer: Dialer, since: GivenTime, until: GivenTime | None) -> Span:
         click.echo(f"Records are kept since {told(kept_from)}, so the report begins there.", err=True)
         begin = kept_from
     try:
-        return Span.of(begin, end)
+        return Span.of(begin, end, zone=chosen_zone() or UTC)
     except ValueError:
         raise InputRefused(["--since: must be before --until, and before now"]) from None
 

@@ -142,6 +142,12 @@ def _aware(local: datetime, zone: tzinfo | None) -> datetime:
     return local.astimezone() if zone is None else local.replace(tzinfo=zone)
 
 
+def chosen_zone() -> tzinfo | None:
+    """Return the zone that `--timezone` names on this command line, None without it."""
+    zone: tzinfo | None = click.get_current_context().meta.get(_ZONE)
+    return zone
+
+
 FROM = TimeValue()
 UNTIL = TimeValue(is_end=True)
 timezone_option = click.option(

@@ -10,6 +10,8 @@ from producers.masking import masked
 from worker.hopper import LONGEST_REASON
 
 _LONGEST_CALLID = 64
+# As in `DialJob.metadata`.
+_LONGEST_ENTRY_NAME = 64
 _EXTID = re.compile(r"[0-9]{1,10}")
 
 
@@ -42,6 +44,20 @@ class EntryValue(click.ParamType[tuple[str, str]]):
         if not (name and equals):
             self.fail(f"{str(value)!r} is invalid; expected NAME=VALUE", param, ctx)
         return name, text
+
+
+class EntryNameValue(click.ParamType[str]):
+    """The name of an entry of the metadata, written metadata.NAME as in lists."""
+
+    name = "metadata.NAME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name alone."""
+        prefix, dot, name = str(value).partition(".")
+        if (prefix, dot) != ("metadata", ".") or not 1 <= len(name) <= _LONGEST_ENTRY_NAME:
+            right = "metadata. and the name of an entry, such as metadata.campaign"
+            self.fail(f"{str(value)!r} is invalid; expected {right}", param, ctx)
+        return name
 
 
 class HeaderValue(click.ParamType[tuple[str, str]]):
@@ -120,4 +136,5 @@ NAME = NameValue()
 REASON = ReasonValue()
 SECONDS = SecondsValue()
 ENTRY = EntryValue()
+ENTRY_NAME = EntryNameValue()
 HEADER = HeaderValue()

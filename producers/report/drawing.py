@@ -5,7 +5,7 @@ the same size.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import matplotlib as mpl
@@ -134,11 +134,11 @@ def time_axis(axes: Axes, span: Span, width: int) -> None:
 
 
 def time_label(moment: float, span: Span) -> str:
-    """Return a time in UTC as short as the span allows."""
-    at = datetime.fromtimestamp(moment, UTC)
+    """Return a time in the zone of the span, as short as the span allows."""
+    at = datetime.fromtimestamp(moment, span.zone)
     length_s = span.until - span.since
     if length_s <= 5 * 60:
         return f"{at:%H:%M:%S}"
     if length_s <= _DAY_S:
         return f"{at:%H:%M}"
-    return f"{at.day} {at:%b}" if moment % _DAY_S == 0 else f"{at.day} {at:%b %H:%M}"
+    return f"{at.day} {at:%b}" if (at.hour, at.minute) == (0, 0) else f"{at.day} {at:%b %H:%M}"

@@ -15,6 +15,7 @@ def gather(
     span: Span,
     *,
     with_extensions: bool = True,
+    by: str | None = None,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Report:
     """
@@ -27,13 +28,14 @@ def gather(
         settings: Which PBXs there are, and their limits.
         span: The stretch of time.
         with_extensions: Whether extensions are told.
+        by: Name of the entry of the metadata that jobs are grouped by.
         progress: Called with the number of jobs counted so far, every few hundred.
 
     Raises:
         redis.exceptions.RedisError: If Redis does not answer.
     """
-    tally = Tally(span)
-    for count, job in enumerate(hopper.ended_jobs(span.since, span.until), 1):
+    tally = Tally(span, by)
+    for count, job in enumerate(hopper.ended_jobs(span.since, span.until, entry=by or ""), 1):
         tally.add(job)
         if count % 500 == 0:
             progress(count)

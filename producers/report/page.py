@@ -4,8 +4,9 @@ from html import escape
 from importlib.resources import files
 
 from producers.report.sections import sections
+from producers.report.spans import Span
 from producers.report.summary import Report
-from producers.times import duration, told
+from producers.times import duration
 
 # The page needs nothing from anywhere, and says so to whatever shows it.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -23,7 +24,7 @@ def page(report: Report) -> str:
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">
-<title>outdial report, {told(span.since)} to {told(span.until)}</title>
+<title>outdial report, {span.told(span.since)} to {span.told(span.until)}</title>
 <style>
 {look}</style>
 </head>
@@ -31,17 +32,17 @@ def page(report: Report) -> str:
 <header>
 <p class="brand">outdial</p>
 <h1>What became of the jobs</h1>
-<p>{_time(span.since)} to {_time(span.until)}
-<span class="soft">({duration(span.until - span.since)}; all times are UTC)</span></p>
+<p>{_time(span.since, span)} to {_time(span.until, span)}
+<span class="soft">({duration(span.until - span.since)}; all times are {escape(span.zone_name)})</span></p>
 </header>
 <main>
 {"".join(sections(report))}</main>
-<footer><p class="soft">Made {_time(report.made_at)}.</p></footer>
+<footer><p class="soft">Made {_time(report.made_at, span)}.</p></footer>
 </body>
 </html>
 """
 
 
-def _time(unix_s: float) -> str:
-    text = told(unix_s)
+def _time(unix_s: float, span: Span) -> str:
+    text = span.told(unix_s)
     return f'<time datetime="{text}">{text[:10]} {text[11:19]}</time>'

@@ -16,7 +16,7 @@ from producers.report.drawing import (
     time_axis,
 )
 from producers.report.spans import Span
-from producers.report.summary import ENDS, Cause, Ends, ExtensionPart, Flow, Report, Tries
+from producers.report.summary import ENDS, Cause, Ends, ExtensionPart, Flow, GroupPart, Report, Tries
 from producers.report.svg import INKS
 from producers.report.waits import BARS
 from producers.times import duration
@@ -26,6 +26,8 @@ from worker.jobs import JobState
 _LABEL_PX = 50
 # PBXs drawn one by one; the table has them all.
 MOST_PBXS = 12
+# The same of values that jobs are grouped by.
+MOST_GROUPS = 20
 # A limit so far above everything drawn would press the rest flat; it is written instead.
 _FAR_ABOVE = 4.0
 
@@ -41,7 +43,10 @@ def calls_plot(report: Report) -> Plot:
 
     title = "Calls per minute"
     busiest = max(_per_minute(flow.placed, span), default=0.0)
-    description = f"Calls placed per minute over time, {busiest:,.0f} at most; {_limit_words(flow.limit)}."
+    description = (
+        f"Calls placed per minute over time, {busiest:,.0f} in the busiest step and {report.busiest.calls:,} in "
+        f"the busiest 60 s; {_limit_words(flow.limit)}."
+    )
     return drawing("calls", title, description, paint, height=260)
 
 
@@ -105,6 +110,14 @@ def extensions_plot(extensions: Sequence[ExtensionPart], *, with_pbx: bool) -> P
     return _bars("extensions", "Jobs by extension", description, rows, present)
 
 
+def groups_plot(groups: Sequence[GroupPart], by: str) -> Plot:
+    """Draw what came of the jobs with each of the most frequent values: a bar for each."""
+    present = states_in(*(part.ends for part in groups))
+    rows = [(part.value, part.ends) for part in groups]
+    description = "; ".join(f"{name}: {ends.placed:,} of {ends.total:,} placed" for name, ends in rows)
+    return _bars("groups", f"Jobs by {label(by)}", description, rows, present)
+
+
 def tries_plot(tries: Sequence[Tries], most: int) -> Plot:
     """Draw how many attempts jobs took."""
 
@@ -136,7 +149,8 @@ def stock_plot(report: Report) -> Plot:
         count_axis(axes)
         time_axis(axes, span, width)
 
-    description = f"{stock[0]:,} jobs at the beginning, {max(stock):,} at most, {stock[-1]:,} at the end."
+    most = f"at most {max(stock):,} at the borders of steps"
+    description = f"{stock[0]:,} jobs at the beginning, {most}, {stock[-1]:,} at the end."
     return drawing("stock", "Jobs that had not ended", description, paint, height=230)
 
 
@@ -213,11 +227,17 @@ def _draw_flow(axes: Axes, flow: Flow, span: Span) -> None:
     edges, highest = span.edges(), max(*begun, *placed, 1.0)
     axes.stairs(begun, edges, fill=True, color=INKS["begun"])
     axes.stairs(placed, edges, fill=True, color=INKS["placed"])
-    if flow.limit is not None and flow.limit <= _FAR_ABOVE * highest:
+    if flow.limit is not None and is_limit_drawn(flow, span):
         axes.axhline(flow.limit, color=INKS["limit"], linewidth=1.75, linestyle=(0, (5, 3)))
         highest = max(highest, flow.limit)
     count_axis(axes)
     axes.set_ylim(0, highest * 1.08)
+
+
+def is_limit_drawn(flow: Flow, span: Span) -> bool:
+    """Return whether a drawing of *flow* has the line of its limit, which may be too far above all else."""
+    highest = max(*_per_minute(flow.placed, span), *_per_minute(flow.begun, span), 1.0)
+    return flow.limit is not None and flow.limit <= _FAR_ABOVE * highest
 
 
 def _limit_words(limit: float | None) -> str:

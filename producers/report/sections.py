@@ -7,7 +7,7 @@ from producers.report import plots, tables
 from producers.report.drawing import Plot
 from producers.report.sources import sources
 from producers.report.summary import Report
-from producers.report.tally import MOST_ATTEMPTS, MOST_CAUSES
+from producers.report.tally import MOST_ATTEMPTS, MOST_CAUSES, MOST_GROUPS, OTHER_VALUES
 from producers.times import duration
 from worker.jobs import JobState
 
@@ -37,6 +37,8 @@ def sections(report: Report) -> Iterator[str]:
     else:
         yield _section("nothing", "No job ended", "<p>Nothing ended in this time.</p>")
     yield _stock(report)
+    if report.groups:
+        yield _groups(report)
     if report.extensions:
         yield _extensions(report)
     yield _pbxs(report)
@@ -63,7 +65,7 @@ def _tiles(report: Report) -> str:
             "may have rung; to be resolved" if ends.unknown else "none to be resolved",
         ),
         ("from due to ringing", tables.seconds(latency.median_s), _within(report)),
-        ("calls per minute", f"{_busiest(report):,.0f}", f"at the busiest; {_limit(report.flow.limit)}"),
+        ("busiest 60 s", f"{report.busiest.calls:,}", f"calls placed; {_limit(report.flow.limit, ' a minute')}"),
     )
     lines = "".join(
         f'<div class="tile{" warn" if name == "unknown" and ends.unknown else ""}"><dt>{name}</dt>'
@@ -71,14 +73,6 @@ def _tiles(report: Report) -> str:
         for name, value, note in tiles
     )
     return f'<section aria-label="In short"><dl class="tiles">{lines}</dl></section>\n'
-
-
-def _busiest(report: Report) -> float:
-    """Calls per minute at the busiest; never told of less than a minute, where one call would be many."""
-    placed, minutes = report.flow.placed, report.span.minutes()
-    together = max(1, round(60 / report.span.width_s))
-    firsts = range(max(1, len(placed) - together + 1))
-    return max(sum(placed[n : n + together]) / max(1.0, sum(minutes[n : n + together])) for n in firsts)
 
 
 def _within(report: Report) -> str:
@@ -90,13 +84,18 @@ def _within(report: Report) -> str:
     )
 
 
-def _limit(limit: float | None) -> str:
-    return "no limit in the settings" if limit is None else f"limit {limit:,.4g}"
+def _limit(limit: float | None, unit: str = "") -> str:
+    return "no limit in the settings" if limit is None else f"limit {limit:,.4g}{unit}"
 
 
 def _calls(report: Report) -> str:
     text = f"In steps of {_width(report)}. The limit is that of all PBXs in the settings together."
-    key = _key(("placed", "calls placed"), ("begun", "attempts begun"), ("limit", _limit(report.flow.limit)))
+    entries = [("placed", "calls placed"), ("begun", "attempts begun")]
+    if plots.is_limit_drawn(report.flow, report.span):
+        entries.append(("limit", _limit(report.flow.limit)))
+    elif report.flow.limit is not None:
+        text += f" At {report.flow.limit:,.4g} it is far above all that was dialed, and is not drawn."
+    key = _key(*entries)
     figure = _figure(plots.calls_plot(report), key)
     return _section("calls", "Calls per minute", _lead(text), figure, _numbers(tables.calls_table(report)))
 
@@ -182,6 +181,19 @@ def _stock(report: Report) -> str:
     )
 
 
+def _groups(report: Report) -> str:
+    assert report.groups is not None
+    groups, by = report.groups, f"metadata.{report.by}"
+    plot = plots.groups_plot(groups[: plots.MOST_GROUPS], by)
+    text = f"What came of the jobs with each value of {by}; (none) are those without it."
+    if len(groups) > tables.MOST_GROUP_ROWS:
+        text += f" Shown are the {tables.MOST_GROUP_ROWS} values with the most jobs; --json has more."
+    if any(part.value == OTHER_VALUES for part in groups):
+        text += f" Values beyond the first {MOST_GROUPS} are counted together as {OTHER_VALUES}."
+    figure = _figure(plot, _states_key(plot))
+    return _section("groups", f"By {escape(by)}", _lead(text), figure, tables.groups_table(groups, by))
+
+
 def _extensions(report: Report) -> str:
     assert report.extensions is not None
     with_pbx = len({one.pbx for one in report.extensions}) > 1
@@ -213,6 +225,7 @@ def _unknowns(report: Report) -> str:
     if not report.unknowns:
         return _section("unknowns", "To be resolved", "<p>No job that ended in this time is unknown.</p>")
     left = report.ends.unknown - len(report.unknowns)
+    table = tables.unknowns_table(report.unknowns, report.span, with_extensions=report.extensions is not None)
     text = (
         "These may have rung, and none was repeated. Look into the PBX's call records or ask at the extension, "
         "then say what became of each: <code>outdial resolve ID --placed CALLID</code>, <code>--failed</code> or "
@@ -220,7 +233,7 @@ def _unknowns(report: Report) -> str:
     )
     if left > 0:
         text += f" {left:,} older ones are listed by <code>outdial results --state unknown</code>."
-    return _section("unknowns", "To be resolved", f"<p>{text}</p>", tables.unknowns_table(report.unknowns))
+    return _section("unknowns", "To be resolved", f"<p>{text}</p>", table)
 
 
 def _lead(text: str) -> str:

@@ -4,7 +4,7 @@ from html import escape
 
 from producers.report.summary import Report
 from producers.report.tally import NO_PBX
-from producers.times import duration, told
+from producers.times import duration
 
 _COUNTING = (
     "A call counts when it was placed, an attempt when it was begun, an end when the job ended. Attempts of jobs "
@@ -16,7 +16,8 @@ _RECKONING = (
 )
 _LIMITS = (
     "Limits are those of the settings now, whatever they were then; a short step may hold a call more than its "
-    "part of a minute. Quantiles are good to 3 %."
+    "part of a minute. The busiest 60 s are those with the most calls placed, wherever they begin; calls that a "
+    "person reported later are left out of them. Quantiles are good to 3 %."
 )
 
 
@@ -31,7 +32,7 @@ def sources(report: Report) -> str:
 def _what_is_counted(report: Report) -> str:
     span = report.span
     return (
-        f"Counted are the records of jobs that ended from {told(span.since)} to {told(span.until)}, as they were "
-        f"at {told(report.made_at)}. Records are kept for {duration(report.retain_s)} after the end "
-        "(<code>retain_s</code>); those that have expired are left out."
+        f"Counted are the records of jobs that ended from {span.told(span.since)} to {span.told(span.until)}, as "
+        f"they were at {span.told(report.made_at)}. Records are kept for {duration(report.retain_s)} after the "
+        "end (<code>retain_s</code>); those that have expired are left out."
     )

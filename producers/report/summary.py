@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from producers.report.spans import Span
-from producers.times import iso
+from producers.times import iso, iso_or_none
 from worker.jobs import JobState
 
 # Of the ends there are, in the order in which they are shown.
@@ -73,6 +73,14 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Peak:
+    """The most `calls` placed within any 60 s, the last of them at `until` (unix seconds; 0: there was none)."""
+
+    calls: int = 0
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class PbxNow:
     """
     What waits for one PBX at the time of the report.
@@ -96,6 +104,7 @@ class PbxPart:
     latency: Latency
     flow: Flow
     now: PbxNow | None
+    busiest: Peak = Peak()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +135,26 @@ class ExtensionPart:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupPart:
+    """The jobs with one `value` of the metadata that a report is broken down by."""
+
+    value: str
+    ends: Ends
+    attempts: int
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownJob:
-    """A job of which nobody knows whether its phone rang; `ended_at` is unix seconds."""
+    """
+    A job that may have rung.
+
+    `ended_at` is unix seconds; `extid` is empty where extensions are not to be shown.
+    """
 
     id: str
     pbx: str
+    extid: str
     ended_at: float
     errno: str
 
@@ -142,7 +166,8 @@ class Report:
 
     `ended` are ends per bin of the span; `stock` is how many jobs had been handed in and not ended at each edge of
     the bins. `pbxs` are in order of calls; `causes` and `extensions` are those with the most jobs, `extensions`
-    None where they were not to be shown; `unknowns` the last ones of `ends.unknown`.
+    None where they were not to be shown; `unknowns` the last ones of `ends.unknown`. `by` names the entry of the
+    metadata that `groups` are made by; None for neither.
     """
 
     span: Span
@@ -160,6 +185,9 @@ class Report:
     extensions: tuple[ExtensionPart, ...] | None
     extension_count: int
     unknowns: tuple[UnknownJob, ...]
+    busiest: Peak = Peak()
+    by: str | None = None
+    groups: tuple[GroupPart, ...] | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return the report as JSON-ready values; times are ISO 8601 in UTC."""
@@ -170,7 +198,10 @@ class Report:
             "until": iso(span.until),
             "bin_s": span.width_s,
             "edges": [iso(edge) for edge in span.edges()],
+            "timezone": span.zone_name,
         }
+        for part in (plain, *plain["pbxs"]):
+            part["busiest"]["until"] = iso_or_none(part["busiest"]["until"])
         plain["made_at"] = iso(self.made_at)
         for job in plain["unknowns"]:
             job["ended_at"] = iso(job["ended_at"])

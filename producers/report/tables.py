@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from producers.report.spans import Span
-from producers.report.summary import Cause, Ends, ExtensionPart, PbxPart, Report, Tries, UnknownJob
+from producers.report.summary import Cause, Ends, ExtensionPart, GroupPart, PbxPart, Report, Tries, UnknownJob
 from producers.report.waits import BARS
-from producers.times import told
 from worker.jobs import JobState
 
 # A page of thousands of rows is read by nobody; the JSON has them all.
 MOST_PBX_ROWS = 100
+MOST_GROUP_ROWS = 100
 NOTHING = "-"
 
 
@@ -51,7 +51,7 @@ def calls_table(report: Report) -> str:
             _begins(report.span), flow.placed, flow.begun, report.span.minutes(), strict=True
         )
     ]
-    return table(("from (UTC)", "placed", "attempts", "placed per minute"), rows, caption="Calls over time")
+    return table((_from(report.span), "placed", "attempts", "placed per minute"), rows, caption="Calls over time")
 
 
 def pbx_calls_table(span: Span, parts: Sequence[PbxPart]) -> str:
@@ -61,7 +61,7 @@ def pbx_calls_table(span: Span, parts: Sequence[PbxPart]) -> str:
         for part in parts
     ]
     rows = [(begin, *cells) for begin, cells in zip(_begins(span), zip(*columns, strict=True), strict=True)]
-    head = ("from (UTC)", *(part.name for part in parts))
+    head = (_from(span), *(part.name for part in parts))
     return table(head, rows, caption="Calls placed per minute, by PBX")
 
 
@@ -71,7 +71,7 @@ def outcomes_table(report: Report, states: Sequence[JobState]) -> str:
         (begin, *(f"{ends.of(state):,}" for state in states), f"{ends.total:,}")
         for begin, ends in zip(_begins(report.span), report.ended, strict=True)
     ]
-    return table(("from (UTC)", *states, "all"), rows, caption="Ended jobs over time, by state")
+    return table((_from(report.span), *states, "all"), rows, caption="Ended jobs over time, by state")
 
 
 def states_table(ends: Ends, states: Sequence[JobState]) -> str:
@@ -100,8 +100,9 @@ def tries_table(tries: Sequence[Tries], most: int) -> str:
 
 def stock_table(report: Report) -> str:
     """Return how many jobs had not ended, at each border of the bins."""
-    rows = [(told(edge), f"{count:,}") for edge, count in zip(report.span.edges(), report.stock, strict=True)]
-    return table(("at (UTC)", "jobs"), rows, caption="Jobs that had not ended")
+    span = report.span
+    rows = [(span.told(edge), f"{count:,}") for edge, count in zip(span.edges(), report.stock, strict=True)]
+    return table((f"at ({span.zone_name})", "jobs"), rows, caption="Jobs that had not ended")
 
 
 def latency_table(report: Report) -> str:
@@ -139,7 +140,7 @@ def pbxs_table(parts: Sequence[PbxPart]) -> str:
     """Return a line for each PBX; of very many, those with the most calls."""
     head = (
         *("pbx", "placed", "failed", "unknown", "other ends", "placed share", "tries per job"),
-        *("half within", "95 % within", "limit per min", "waiting now", "oldest", "later"),
+        *("half within", "95 % within", "busiest 60 s", "limit per min", "waiting now", "oldest", "later"),
     )
     return table(head, (_pbx_row(part) for part in parts[:MOST_PBX_ROWS]), caption="PBXs")
 
@@ -159,15 +160,48 @@ def _pbx_row(part: PbxPart) -> Sequence[str]:
         f"{part.attempts / ends.total:.2f}" if ends.total else NOTHING,
         seconds(part.latency.median_s),
         seconds(part.latency.p95_s),
+        f"{part.busiest.calls:,}",
         NOTHING if part.flow.limit is None else f"{part.flow.limit:,.4g}",
         *waits,
     )
 
 
-def unknowns_table(unknowns: Sequence[UnknownJob]) -> str:
-    """Return the jobs somebody has to judge, newest first."""
-    rows = [(job.id, job.pbx, told(job.ended_at), job.errno or NOTHING) for job in reversed(unknowns)]
-    return table(("job", "pbx", "ended (UTC)", "errno"), rows, caption="Jobs that may have rung", words=4)
+def groups_table(groups: Sequence[GroupPart], by: str) -> str:
+    """Return a line for each value that jobs are grouped by; of very many, those with the most jobs."""
+    rows = [
+        (
+            part.value,
+            f"{part.ends.total:,}",
+            *(f"{count:,}" for count in (part.ends.placed, part.ends.failed, part.ends.unknown)),
+            f"{part.ends.total - part.ends.placed - part.ends.failed - part.ends.unknown:,}",
+            NOTHING if part.ends.placed_share is None else f"{100 * part.ends.placed_share:.1f} %",
+            f"{part.attempts / part.ends.total:.2f}" if part.ends.total else NOTHING,
+            seconds(part.latency.median_s),
+            seconds(part.latency.p95_s),
+        )
+        for part in groups[:MOST_GROUP_ROWS]
+    ]
+    head = (
+        *(by, "jobs", "placed", "failed", "unknown", "other ends", "placed share", "tries per job"),
+        *("half within", "95 % within"),
+    )
+    return table(head, rows, caption=f"Jobs by {by}")
+
+
+def unknowns_table(unknowns: Sequence[UnknownJob], span: Span, *, with_extensions: bool) -> str:
+    """Return the jobs that a person has to resolve, newest first."""
+    head = ("job", "pbx", *(["extension"] if with_extensions else []), f"ended ({span.zone_name})", "errno")
+    rows = [
+        (
+            job.id,
+            job.pbx,
+            *([job.extid or NOTHING] if with_extensions else []),
+            span.told(job.ended_at),
+            job.errno or NOTHING,
+        )
+        for job in reversed(unknowns)
+    ]
+    return table(head, rows, caption="Jobs that may have rung", words=len(head))
 
 
 def seconds(value: float | None) -> str:
@@ -194,7 +228,11 @@ def _states(ends: Ends) -> str:
 
 
 def _begins(span: Span) -> list[str]:
-    return [told(edge) for edge in span.edges()[:-1]]
+    return [span.told(edge) for edge in span.edges()[:-1]]
+
+
+def _from(span: Span) -> str:
+    return f"from ({span.zone_name})"
 
 
 def _rate(per_minute: float) -> str:

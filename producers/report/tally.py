@@ -3,9 +3,11 @@
 from array import array
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from heapq import nsmallest
 
 from producers.masking import masked
+from producers.report.busiest import Busiest
 from producers.report.spans import Span
 from producers.report.summary import (
     ENDS,
@@ -13,9 +15,11 @@ from producers.report.summary import (
     Ends,
     ExtensionPart,
     Flow,
+    GroupPart,
     Latency,
     PbxNow,
     PbxPart,
+    Peak,
     Report,
     Tries,
     UnknownJob,
@@ -32,6 +36,9 @@ MOST_ATTEMPTS = 8
 # A PBX that makes its codes up, one for each call, must not fill memory: later ones share a line.
 _MOST_ERRNOS = 300
 OTHER = "other"
+# Values of a metadata entry may be without end, too.
+MOST_GROUPS = 500
+NO_VALUE, OTHER_VALUES = "(none)", "(others)"
 _OWN_CAUSES = {
     JobState.CANCELLED: "withdrawn before a call was begun",
     JobState.EXPIRED: "its time ran out before a call was begun",
@@ -48,6 +55,7 @@ class _PbxTally:
         self.ends: Counter[JobState] = Counter()
         self.attempts = 0
         self.waits = Waits()
+        self.busiest = Busiest()
         self.placed = array("L", bytes(array("L").itemsize * span.count))
         self.begun = array("L", bytes(array("L").itemsize * span.count))
 
@@ -57,6 +65,8 @@ class _PbxTally:
         if job.state is JobState.PLACED and job.placed_at:
             self.waits.add(job.placed_at - job.due_at)
             self._count(self.placed, job.placed_at)
+            if self._span.since <= job.placed_at < self._span.until:
+                self.busiest.add(job.placed_at)
         for moment in job.claims:
             self._count(self.begun, moment)
 
@@ -69,9 +79,25 @@ class _PbxTally:
         return Flow(tuple(self.placed), tuple(self.begun), limit)
 
     def latency(self) -> Latency:
-        waits = self.waits
-        median, p95, p99 = (waits.quantile(share) for share in (0.5, 0.95, 0.99))
-        return Latency(waits.count, median, p95, p99, waits.longest_s, tuple(waits.bars))
+        return _latency(self.waits)
+
+    def peak(self) -> Peak:
+        return Peak(self.busiest.calls, self.busiest.until)
+
+
+class _GroupTally:
+    """What is counted of the jobs with one value."""
+
+    def __init__(self) -> None:
+        self.ends: Counter[JobState] = Counter()
+        self.attempts = 0
+        self.waits = Waits()
+
+    def add(self, job: EndedJob) -> None:
+        self.ends[job.state] += 1
+        self.attempts += job.attempts
+        if job.state is JobState.PLACED and job.placed_at:
+            self.waits.add(job.placed_at - job.due_at)
 
 
 class Tally:
@@ -80,10 +106,13 @@ class Tally:
 
     Args:
         span: The stretch of time, in bins.
+        by: Name of the entry of the metadata that jobs are grouped by; None for no groups.
     """
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: Span, by: str | None = None) -> None:
         self._span = span
+        self._by = by
+        self._groups: dict[str, _GroupTally] = {}
         self._all = _PbxTally(span)
         self._pbxs: dict[str, _PbxTally] = {}
         self._ended: list[Counter[JobState]] = [Counter() for _ in range(span.count)]
@@ -106,10 +135,18 @@ class Tally:
         self._tries[min(job.attempts, MOST_ATTEMPTS), job.state is JobState.PLACED] += 1
         if job.extid:
             self._extensions.setdefault((pbx, job.extid), Counter())[job.state] += 1
+        if self._by is not None:
+            self._count_group(job)
         if job.state is not JobState.PLACED:
             self._count_cause(job)
         if job.state is JobState.UNKNOWN:
-            self._unknowns.append(UnknownJob(job.id, pbx, job.finished_at, masked(job.errno)))
+            self._unknowns.append(UnknownJob(job.id, pbx, job.extid, job.finished_at, masked(job.errno)))
+
+    def _count_group(self, job: EndedJob) -> None:
+        value = NO_VALUE if job.entry is None else masked(job.entry)
+        if value not in self._groups and len(self._groups) >= MOST_GROUPS:
+            value = OTHER_VALUES
+        self._groups.setdefault(value, _GroupTally()).add(job)
 
     def _count_cause(self, job: EndedJob) -> None:
         # These have no errno of their own, but may keep that of an attempt before.
@@ -156,17 +193,37 @@ class Tally:
             tries=tuple(self._try_parts()),
             extensions=tuple(self._extension_parts()) if with_extensions else None,
             extension_count=len(self._extensions),
-            unknowns=tuple(self._unknowns),
+            unknowns=tuple(
+                self._unknowns if with_extensions else (replace(job, extid="") for job in self._unknowns)
+            ),
+            busiest=everywhere.peak(),
+            by=self._by,
+            groups=tuple(self._group_parts()) if self._by is not None else None,
         )
 
     def _pbx_parts(self, limits: Mapping[str, float], now: Mapping[str, PbxNow]) -> list[PbxPart]:
         for name in limits:
             self._pbxs.setdefault(name, _PbxTally(self._span))
         parts = [
-            PbxPart(name, _ends(pbx.ends), pbx.attempts, pbx.latency(), pbx.flow(limits.get(name)), now.get(name))
+            PbxPart(
+                name,
+                _ends(pbx.ends),
+                pbx.attempts,
+                pbx.latency(),
+                pbx.flow(limits.get(name)),
+                now.get(name),
+                pbx.peak(),
+            )
             for name, pbx in self._pbxs.items()
         ]
         return sorted(parts, key=lambda part: (-part.ends.placed, -part.ends.total, part.name))
+
+    def _group_parts(self) -> list[GroupPart]:
+        parts = [
+            GroupPart(value, _ends(group.ends), group.attempts, _latency(group.waits))
+            for value, group in self._groups.items()
+        ]
+        return sorted(parts, key=lambda part: (-part.ends.total, part.value))
 
     def _cause_parts(self) -> list[Cause]:
         causes = [Cause(errno, text, _ends(counts)) for errno, (text, counts) in self._causes.items()]
@@ -181,6 +238,11 @@ class Tally:
             MOST_EXTENSIONS, self._extensions.items(), key=lambda item: (-item[1].total(), item[0])
         )
         return [ExtensionPart(pbx, extid, _ends(counts)) for (pbx, extid), counts in busiest]
+
+
+def _latency(waits: Waits) -> Latency:
+    median, p95, p99 = (waits.quantile(share) for share in (0.5, 0.95, 0.99))
+    return Latency(waits.count, median, p95, p99, waits.longest_s, tuple(waits.bars))
 
 
 def _ends(counts: Counter[JobState]) -> Ends:

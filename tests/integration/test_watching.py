@@ -17,7 +17,7 @@ from producers import Dialer
 from producers.watching.looking import Looker
 from tests.integration.conftest import Run
 from tests.integration.hopper.stage import Stage
-from worker.hopper import Hopper
+from worker.hopper import Hopper, JobFilter
 from worker.jobs import Doubt, JobState
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -105,6 +105,39 @@ def test_a_report_counts_and_draws_what_ended(run: Run, stage: Stage, tmp_path: 
     shown = re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL) + result.stdout
     assert NUMBER not in re.sub(r"[ .()-]", "", shown)
     assert NUMBER not in text
+
+
+def test_a_report_by_metadata_in_the_zone_of_its_reader(run: Run, stage: Stage, tmp_path: Path) -> None:
+    [waiting] = stage.hopper.find(JobFilter(states=(JobState.WAITING,)), most=9)[0]
+    stage.hopper.cancel(waiting.job_id)
+    for extid, campaign in (("1011", "spring"), ("1012", "spring"), ("1013", "winter")):
+        job_id, claim = stage.claimed(extid, nonce=extid, outto=NUMBER, metadata={"campaign": campaign})
+        stage.finish(job_id, extid, claim)
+    file = tmp_path / "report.html"
+    asked = ("--by", "metadata.campaign", "--timezone", "Asia/Kolkata", "--html", str(file), "--json")
+    plain = json.loads(run("report", "--since", "1h", *asked).stdout)
+    groups = [(group["value"], group["ends"]["placed"]) for group in plain["groups"]]
+    assert groups == [("(none)", 1), ("spring", 2), ("winter", 1)]
+    assert (plain["by"], plain["span"]["timezone"], plain["busiest"]["calls"]) == ("campaign", "Asia/Kolkata", 4)
+    assert plain["made_at"].endswith("Z")
+    text = file.read_text()
+    assert "all times are Asia/Kolkata" in text
+    assert "+05:30" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (("--by", "campaign"), "'campaign' is invalid; expected metadata. and the name of an entry"),
+        (("--by", "metadata."), "'metadata.' is invalid; expected metadata. and the name of an entry"),
+        (("--timezone", "Berlin"), "'Berlin' is not a time zone; expected a name such as Europe/Berlin"),
+    ],
+)
+def test_a_wrong_breakdown_or_zone_of_a_report_is_one_sentence(
+    run: Run, given: tuple[str, str], sentence: str
+) -> None:
+    result = run("report", "--json", *given)
+    assert (result.exit_code, sentence in result.stderr) == (2, True)
 
 
 def test_a_report_may_leave_extensions_out(run: Run, stage: Stage) -> None:

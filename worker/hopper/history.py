@@ -1,5 +1,6 @@
 """What has become of jobs over time, for those who count; nothing here changes anything."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,10 +19,11 @@ _LINES = tuple(f"~{number}" for number in range(1, FIRST_LINES + LAST_LINES + 1)
 @dataclass(frozen=True, slots=True)
 class EndedJob:
     """
-    A job that ended, as much of it as is counted; never its number or metadata.
+    A job that ended, as much of it as is counted; never its number.
 
     Times are unix seconds. `due_at`: when it could first go; `placed_at` is 0 where no call was placed. `claims`:
     when its attempts began, as far as its timeline tells (of more than about six, the first and the last ones).
+    `entry`: the one value of its metadata that was asked for, None if it has none.
     """
 
     id: str
@@ -36,11 +38,17 @@ class EndedJob:
     placed_at: float
     finished_at: float
     claims: tuple[float, ...]
+    entry: str | None = None
 
     @classmethod
-    def from_record(cls, job_id: str, record: Mapping[str, str | None]) -> "EndedJob":
+    def from_record(cls, job_id: str, record: Mapping[str, str | None], *, entry: str = "") -> "EndedJob":
         """
         Read one out of a job's record.
+
+        Args:
+            job_id: The job.
+            record: Fields as stored.
+            entry: Name of the entry of the metadata that is wanted; empty for none.
 
         Raises:
             ValueError: If the job has not ended, or somebody spoiled the record.
@@ -62,18 +70,22 @@ class EndedJob:
             placed_at=_time(record, "placed_at"),
             finished_at=_time(record, "finished_at"),
             claims=tuple(_claims(record)),
+            entry=_entry(record, entry) if entry else None,
         )
 
 
 class History(Looking):
     """Part of `worker.hopper.Hopper`."""
 
-    def ended_jobs(self, since: float, until: float = math.inf, *, page: int = 500) -> Iterator[EndedJob]:
+    def ended_jobs(
+        self, since: float, until: float = math.inf, *, page: int = 500, entry: str = ""
+    ) -> Iterator[EndedJob]:
         """
         Yield the jobs that ended from *since* until before *until* (unix seconds), oldest first.
 
         Jobs that end meanwhile come too, and one that ends again comes again. Those whose record has expired, or
-        was spoiled, are left out. No more than a page is held at any time.
+        was spoiled, are left out. No more than a page is held at any time. *entry* names one entry of the metadata
+        that each brings.
         """
         after, seen = since, set[str]()
         last = "+inf" if until == math.inf else f"({until!r}"
@@ -84,7 +96,7 @@ class History(Looking):
             fresh = [job_id for job_id, _ in found if job_id not in seen]
             if not fresh:
                 return
-            yield from self._ended_jobs(fresh)
+            yield from self._ended_jobs(fresh, entry)
             after = found[-1][1]
             seen = {job_id for job_id, score in found if score == after}
 
@@ -140,8 +152,8 @@ class History(Looking):
             rows = pipe.execute(raise_on_error=False)
         return [_time({"at": row[0]} if isinstance(row, list) else {}, "at") for row in rows]
 
-    def _ended_jobs(self, job_ids: Sequence[str]) -> Iterator[EndedJob]:
-        names = (*_FIELDS, *_LINES)
+    def _ended_jobs(self, job_ids: Sequence[str], entry: str = "") -> Iterator[EndedJob]:
+        names = (*_FIELDS, *_LINES, *(["metadata"] if entry else []))
         with self._client.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.hmget(self.keys.job(job_id), names)
@@ -150,7 +162,7 @@ class History(Looking):
             # An error stands in the place of a record that is no hash any more.
             if isinstance(row, list):
                 with suppress(ValueError):
-                    yield EndedJob.from_record(job_id, dict(zip(names, row, strict=True)))
+                    yield EndedJob.from_record(job_id, dict(zip(names, row, strict=True)), entry=entry)
 
 
 def _time(record: Mapping[str, str | None], name: str) -> float:
@@ -160,6 +172,15 @@ def _time(record: Mapping[str, str | None], name: str) -> float:
     except ValueError:
         return 0.0
     return moment if math.isfinite(moment) else 0.0
+
+
+def _entry(record: Mapping[str, str | None], name: str) -> str | None:
+    try:
+        metadata = json.loads(record.get("metadata") or "{}")
+    except ValueError:
+        return None
+    value = metadata.get(name) if isinstance(metadata, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def _claims(record: Mapping[str, str | None]) -> Iterator[float]:

@@ -3,11 +3,13 @@
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from producers.report.page import page
-from tests.unit.producers.report.ended import ended
+from producers.report.spans import Span
+from tests.unit.producers.report.ended import NINE, ended
 from tests.unit.producers.report.test_tally import counted
 from worker.jobs import JobState
 
@@ -91,6 +93,35 @@ def test_an_unknown_job_is_named_with_what_to_do(text: str) -> None:
     unknowns = text.split('<section id="unknowns"')[1]
     assert "job-62" in unknowns
     assert "outdial resolve ID --placed CALLID" in unknowns
+
+
+def test_whom_to_ask_about_an_unknown_job_stands_beside_it(text: str) -> None:
+    unknowns = text.split('<section id="unknowns"')[1]
+    assert '<th scope="col">extension</th>' in unknowns
+    assert "<td>1001</td>" in unknowns
+
+
+def test_the_legend_names_only_what_is_drawn() -> None:
+    busy = page(counted(*(ended(n / 4) for n in range(400))))
+    assert '<i class="limit"></i>' in busy
+    idle = page(counted(ended(1)))
+    assert '<i class="limit"></i>' not in idle
+    assert "At 180 it is far above all that was dialed, and is not drawn." in idle
+
+
+def test_a_page_by_metadata_and_in_a_time_zone() -> None:
+    span = Span.of(NINE, NINE + 600, zone=ZoneInfo("Europe/Berlin"))
+    text = page(
+        counted(ended(1, entry="<spring>"), ended(2, JobState.FAILED, entry=None), by="campaign", span=span)
+    )
+    assert Reading(text).open == []
+    assert "all times are Europe/Berlin" in text
+    assert "2026-11-23T10:00:00+01:00" in text
+    assert "from (Europe/Berlin)" in text
+    groups = text.split('<section id="groups"')[1].split("</section>")[0]
+    assert "By metadata.campaign" in groups
+    assert "&lt;spring&gt;" in groups
+    assert "(none)" in groups
 
 
 def test_a_page_without_jobs_says_so() -> None:

@@ -1,11 +1,15 @@
 """How a stretch of time is cut: round times, no bin so short that its rate jumps."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.report.spans import Span
 from tests.unit.producers.report.ended import NINE
+
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"]
 
 
 @given(
@@ -39,6 +43,30 @@ def test_bins_begin_at_round_times_and_the_span_where_it_was_asked_to() -> None:
 def test_a_week_has_bins_of_hours_and_years_have_bins_of_days() -> None:
     assert Span.of(NINE - 7 * 86400, NINE).width_s == 2 * 3600
     assert Span.of(0, NINE).width_s % 86400 == 0
+
+
+@pytest.mark.parametrize(
+    ("zone", "first"),
+    [("Europe/Berlin", "2026-11-17T00:00:00+01:00"), ("Asia/Kolkata", "2026-11-17T00:00:00+05:30"), ("UTC", None)],
+)
+def test_days_begin_at_midnight_where_a_zone_is_named(zone: str, first: str | None) -> None:
+    span = Span.of(NINE - 100 * 86400, NINE, zone=ZoneInfo(zone))
+    assert span.width_s == 86400
+    assert {span.told(cut)[11:16] for cut in span.cuts} == {"00:00"}, "the clocks change in between, too"
+    if first:
+        assert first in [span.told(cut) for cut in span.cuts]
+
+
+@given(since=st.floats(1.7e9, 1.9e9), length_s=st.floats(60, 3e7), zone=st.sampled_from(ZONES))
+def test_bins_of_a_zone_are_no_shorter_or_longer_than_those_of_utc(
+    since: float, length_s: float, zone: str
+) -> None:
+    span = Span.of(since, since + length_s, zone=ZoneInfo(zone))
+    edges = span.edges()
+    assert edges == sorted(edges)
+    widths = [60 * minutes for minutes in span.minutes()]
+    assert all(width <= 1.5 * span.width_s + 3600 + 1e-3 for width in widths)
+    assert span.count == 1 or all(width >= 0.5 * span.width_s - 3600 - 1e-3 and width > 0 for width in widths)
 
 
 def test_ticks_are_round_and_few() -> None:

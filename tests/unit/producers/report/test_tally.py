@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from producers.report.spans import Span
 from producers.report.summary import PbxNow, Report
-from producers.report.tally import MOST_UNKNOWNS, NO_PBX, Tally
+from producers.report.tally import MOST_GROUPS, MOST_UNKNOWNS, NO_PBX, Tally
 from producers.report.waits import Waits
 from tests.unit.producers.report.ended import NINE, ended
 from worker.hopper import EndedJob
@@ -15,14 +15,14 @@ from worker.jobs import JobState
 SPAN = Span.of(NINE, NINE + 600)
 
 
-def counted(*jobs: EndedJob, with_extensions: bool = True) -> Report:
-    tally = Tally(SPAN)
+def counted(*jobs: EndedJob, with_extensions: bool = True, by: str | None = None, span: Span = SPAN) -> Report:
+    tally = Tally(span, by)
     for job in jobs:
         tally.add(job)
     return tally.report(
         made_at=NINE + 600,
         retain_s=600,
-        stock=[0] * (SPAN.count + 1),
+        stock=[0] * (span.count + 1),
         limits={"hq": 120.0, "idle": 60.0},
         now={"hq": PbxNow(3, 1, 40.0), "idle": PbxNow(0, 0, 0.0)},
         with_extensions=with_extensions,
@@ -78,7 +78,41 @@ def test_pbxs_come_in_order_of_calls_with_the_idle_ones_and_those_left_the_setti
 
 
 def test_extensions_can_be_left_out() -> None:
-    assert counted(ended(1), with_extensions=False).extensions is None
+    jobs = (ended(1), ended(2, JobState.UNKNOWN))
+    assert [job.extid for job in counted(*jobs).unknowns] == ["1001"]
+    report = counted(*jobs, with_extensions=False)
+    assert (report.extensions, [job.extid for job in report.unknowns]) == (None, [""])
+
+
+def test_the_busiest_minute_is_that_of_calls_and_not_of_the_steps() -> None:
+    around_a_minute = [ended(50 + n, pbx="hq" if n % 2 else "branch") for n in range(20)]
+    report = counted(*around_a_minute, ended(300))
+    assert (report.busiest.calls, report.busiest.until) == (20, NINE + 69)
+    assert [(part.name, part.busiest.calls) for part in report.pbxs[:2]] == [("hq", 10), ("branch", 10)]
+    assert report.plain()["busiest"] == {"calls": 20, "until": "2026-11-23T09:01:09.000Z"}
+
+
+def test_jobs_are_broken_down_by_an_entry_of_their_metadata() -> None:
+    report = counted(
+        ended(1, entry="spring"),
+        ended(2, entry="spring", waited_s=8.0),
+        ended(3, JobState.FAILED, entry="0901234567"),
+        ended(4, entry=None),
+        by="campaign",
+    )
+    assert report.groups is not None
+    found = [(part.value, part.ends.total, part.ends.placed, part.attempts) for part in report.groups]
+    assert found == [("spring", 2, 2, 2), ("(none)", 1, 1, 1), ("xxxxxxxx67", 1, 0, 1)]
+    assert report.groups[0].latency.p95_s == pytest.approx(8, rel=0.03)
+    assert (report.plain()["by"], len(report.plain()["groups"])) == ("campaign", 3)
+    assert counted(ended(1)).groups is None
+
+
+def test_values_without_end_take_no_memory_without_end() -> None:
+    report = counted(*(ended(n / 10, entry=f"v{n}") for n in range(900)), by="lead")
+    assert report.groups is not None
+    assert (report.groups[0].value, report.groups[0].ends.total) == ("(others)", 400)
+    assert len(report.groups) == MOST_GROUPS + 1
 
 
 def test_codes_and_unknown_jobs_without_end_take_no_memory_without_end() -> None:
