@@ -29,11 +29,11 @@ class Stage:
         self._go = asyncio.Event()
         self.feed = Feed(self._look, self._wait)
 
-    async def _look(self) -> list[DialResult]:
+    async def _look(self) -> dict[str, Any]:
         self.looks += 1
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return {"jobs": [one.plain() for one in self.answer], "standstill": None}
 
     async def _wait(self, _within_s: float) -> None:
         await self._go.wait()
