@@ -26,6 +26,15 @@ from worker.settings import Current, NumberRules, Settings
 
 # Rows streamed through one `put_many`: at most so many refusals are held back to keep the order.
 BATCH = 2000
+_NOTHING_STORED = "Nothing was stored"
+_REFUSED_WHOLE = (
+    redis.AuthenticationError,
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.MaxConnectionsError,
+)
 LONGEST_LIFE_S = 366 * 86400.0
 _MOST_NAMED = 20
 
@@ -136,16 +145,25 @@ class Dialer:
         Raises:
             InputRefused: With one sentence per wrong field; nothing was stored.
             KeyConflict: If the key belongs to a job with other contents.
-            ServiceUnreachable: If Redis does not answer.
+            ServiceUnreachable: If Redis does not answer. Its sentence says whether the job was stored; where that
+                is not certain, by which id to look for it.
         """
-        with self.reaching_redis(perhaps_stored=fields.get("key") is None):
-            if expires_in_s is None:
-                return self._ticket(self.hopper.put(self.job_for(fields)))
+        relative: frozenset[str] = frozenset()
+        if expires_in_s is not None:
             if problems := list(_expires_in_problems(expires_in_s, fields)):
                 raise InputRefused([*problems, *_problems(self.job_for, fields)])
             # Redis's clock, because that is the one which ends the job.
-            fields = {**fields, "expires_at": datetime.fromtimestamp(self.hopper.now() + expires_in_s, UTC)}
-            return self._ticket(self.hopper.put(self.job_for(fields), relative=frozenset({"expires_at"})))
+            with self.reaching_redis(may_have_stored=_NOTHING_STORED):
+                now = self.hopper.now()
+            fields = {**fields, "expires_at": datetime.fromtimestamp(now + expires_in_s, UTC)}
+            relative = frozenset({"expires_at"})
+        job = self.job_for(fields)
+        job_id = job.job_id()
+        look = f"The job may have been stored: look with `outdial status {job_id}` before you enqueue it again"
+        if job.key:
+            look = "The job may have been stored: enqueue it again with the same key, and there will be one job"
+        with self.reaching_redis(may_have_stored=look):
+            return self._ticket(self.hopper.put(job, relative=relative, job_id=job_id))
 
     def enqueue_many(self, rows: Iterable[Row], *, origin: str = "") -> Iterator[Ticket | Refusal]:
         """
@@ -161,7 +179,8 @@ class Dialer:
             origin: Who brings them, see `worker.hopper.Order`.
 
         Raises:
-            ServiceUnreachable: If Redis does not answer; the rows after the last ticket may be stored or not.
+            ServiceUnreachable: If Redis does not answer. The rows after the last ticket may be stored or not; if
+                `nothing_done` is true, for Redis refused them, they are not.
         """
         numbered = enumerate(rows)
         for first in numbered:
@@ -195,22 +214,25 @@ class Dialer:
         raise InputRefused([f"pbx: {what}; choose one of {self.pbx_names()}"])
 
     @contextmanager
-    def reaching_redis(self, *, perhaps_stored: bool = False) -> Iterator[None]:
+    def reaching_redis(self, *, may_have_stored: str = "") -> Iterator[None]:
         """
         Raise ServiceUnreachable, without address or password, for any error of Redis in this block.
 
         Args:
-            perhaps_stored: Say that a job may have been stored where that cannot be excluded.
+            may_have_stored: For a block that stores a job: what to do if it is not certain whether it did. The
+                sentence says so then, and else that nothing was stored.
         """
         try:
             yield
         except redis.RedisError as error:
             place = self.settings.redis_address.place.partition("://")[2]
             sentence = f"Redis at {place} {_complaint(error)}"
-            # redis-py says "connecting" only where nothing has been sent.
-            if perhaps_stored and "connecting to" not in str(error):
-                sentence += ". The job may have been stored: look before handing it in again without a key"
-            raise ServiceUnreachable(sentence) from error
+            nothing_done = is_refused_whole(error)
+            if may_have_stored:
+                sentence += f". {_NOTHING_STORED if nothing_done else may_have_stored}"
+            unreachable = ServiceUnreachable(sentence)
+            unreachable.nothing_done = nothing_done
+            raise unreachable from error
 
     def job_for(
         self, fields: Mapping[str, Any], *, country: str | None = None, home: str | None = None
@@ -396,6 +418,18 @@ def _refuse_floods(fields: Mapping[str, Any]) -> None:
     metadata = fields.get("metadata")
     if isinstance(metadata, Mapping) and len(metadata) > MOST_METADATA:
         raise InputRefused([f"metadata: {len(metadata):,} entries are too many; give at most {MOST_METADATA}"])
+
+
+def is_refused_whole(error: redis.RedisError) -> bool:
+    """Return whether it is certain, by this error of one step, that the step changed nothing."""
+    # These are replies, although redis-py derives some of them from ConnectionError.
+    if isinstance(error, _REFUSED_WHOLE):
+        return True
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        # redis-py says "connecting" only where nothing has been sent.
+        return "connecting to" in str(error)
+    # Steps that store a job begin with a write that changes nothing, so these come before any other.
+    return str(error).startswith(("OOM", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "BUSY"))
 
 
 def _complaint(error: redis.RedisError) -> str:

@@ -229,7 +229,14 @@ class CallWithdrawn(CallNotPlaced):
 
 
 class ServiceUnreachable(DialerError):
-    """A service the dialer cannot work without does not answer."""
+    """
+    A service the dialer cannot work without does not answer.
+
+    Attributes:
+        nothing_done: Whether nothing of what was asked for was done, for certain.
+    """
+
+    nothing_done: bool = False
 
 
 class ConfigurationError(_Problems):

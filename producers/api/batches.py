@@ -121,8 +121,11 @@ def _answer(outcomes: Iterator[Outcome], answers: IO[bytes], *, is_over: Callabl
                 raise ServiceUnreachable("the intake is stopping")
     except ServiceUnreachable as error:
         done = (
-            f"the rows up to line {line} were handed in ({tally}), those behind it perhaps"
+            f"the rows up to line {line} were handed in ({tally}), those behind it "
+            f"{'were not' if error.nothing_done else 'perhaps'}"
             if line
+            else "nothing was handed in"
+            if error.nothing_done
             else "some rows were perhaps handed in"
         )
         again = "Send the batch again: rows with a key, and all under an Idempotency-Key, are handed in once"

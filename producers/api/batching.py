@@ -24,7 +24,7 @@ class NoAnswer(ServiceUnreachable):
 
     def __init__(self, sentence: str, *, perhaps_done: bool) -> None:
         super().__init__(sentence)
-        self.perhaps_done = perhaps_done
+        self.nothing_done = not perhaps_done
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,6 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Any
 
-import redis
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import JSONResponse, Response
@@ -132,7 +131,7 @@ class JobRoutes:
             fields = await read_json(request, most=self._intake.settings.max_body_bytes)
             job = self._job(fields, caller)
             once = Once(name, _mark(job, fields), self._intake.kept_s) if name else None
-            return _accepted(await self._kept(Order(job, caller.origin, once)))
+            return _accepted(await self._kept(Order(job, caller.origin, once, job_id=job.job_id())))
 
     async def _post(self, request: Request) -> Response:
         # FastAPI names the routes that it made itself alone.
@@ -264,11 +263,9 @@ async def known_job(intake: Intake, job_id: str, caller: Caller) -> DialResult:
 def _advice(error: ServiceUnreachable, order: Order) -> str:
     if order.once or order.job.key:
         return "Send it again: there will be one job"
-    # Refused by the server, or never sent: redis-py says "connecting" only where nothing has left.
-    lost = isinstance(error.__cause__, redis.ConnectionError | redis.TimeoutError)
-    if getattr(error, "perhaps_done", lost and "connecting to" not in str(error.__cause__)):
-        return "The job may have been stored: look before you send it again without a key"
-    return "Nothing was stored"
+    if error.nothing_done:
+        return "Nothing was stored"
+    return f"The job may have been stored: look at {PATH}/{order.job_id} before you send it again without a key"
 
 
 def _accepted(receipt: Receipt) -> Response:

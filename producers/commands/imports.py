@@ -157,7 +157,8 @@ def _said_how_far(tally: Tally) -> Iterator[None]:
     try:
         yield
     except ServiceUnreachable as unreachable:
-        raise ServiceUnreachable(f"{unreachable}. So far {tally}; {again}") from unreachable
+        behind = ", and nothing of the rows behind them" if unreachable.nothing_done and tally.total else ""
+        raise ServiceUnreachable(f"{unreachable}. So far {tally}{behind}; {again}") from unreachable
     except InputRefused as refused:
         raise InputRefused([f"{refused}. So far {tally}; {again}" if tally.total else str(refused)]) from refused
     except KeyboardInterrupt:

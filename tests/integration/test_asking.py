@@ -431,6 +431,28 @@ def test_the_doctor_says_that_redis_is_full(config: str, stage: Stage) -> None:
     assert "raise maxmemory" in said["pbx hq"].advice
 
 
+def test_a_full_redis_is_said_to_have_stored_nothing(tell: Run, stage: Stage, tmp_path: Path) -> None:
+    file = tmp_path / "leads.csv"
+    file.write_text(f"extid,outto\n1001,{NUMBER}\n")
+    before = stage.snapshot()
+    stage.hopper.client.config_set("maxmemory", 1)
+    try:
+        one, many = tell("enqueue", "1001", NUMBER), tell("import", str(file))
+        held = why_not(tell)
+    finally:
+        stage.hopper.client.config_set("maxmemory", 0)
+    assert (one.exit_code, many.exit_code) == (3, 3)
+    assert one.stderr.endswith("is full and takes no jobs; give it more memory. Nothing was stored\n")
+    assert "may have been stored" not in many.stderr
+    assert held == "Redis is full: it takes no jobs, and no call begins"
+    assert stage.snapshot() == before
+
+
+def why_not(tell: Run) -> str:
+    found: str = json.loads(tell("lanes", "--json").stdout)[0]["why_not"]
+    return found
+
+
 def test_the_doctor_leaves_the_limits_that_the_workers_keep_to(config: str, stage: Stage) -> None:
     settings = Settings.load(config)
     stage.hopper.register("hq", settings.pbx["hq"].model_copy(update={"calls_per_second": 7.5}))

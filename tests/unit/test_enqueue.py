@@ -1,6 +1,7 @@
 """The door: which PBX a job goes to, what is refused, and that one bad row sinks no other."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,16 @@ NOW = 1_795_424_400.0
 SECRET = "s3cret"
 
 
+NOTHING_STORED = [
+    redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'"),
+    redis.exceptions.ReadOnlyError("You can't write against a read only replica."),
+    redis.exceptions.BusyLoadingError("Redis is loading the dataset in memory"),
+    redis.AuthenticationError("invalid username-password pair"),
+    redis.ConnectionError("Error 111 connecting to redis.example:6380"),
+    redis.ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+]
+
+
 class FakeHopper:
     """Keeps what it is given; a key of `taken` is a conflict."""
 
@@ -32,9 +43,9 @@ class FakeHopper:
         self.error: Exception | None = None
         self.results: dict[str, DialResult] = {}
 
-    def put(self, job: DialJob, *, relative: frozenset[str] = frozenset()) -> Receipt:
+    def put(self, job: DialJob, *, relative: frozenset[str] = frozenset(), job_id: str = "") -> Receipt:
         self.relative.append(relative)
-        (receipt,) = self.put_many([Order(job)])
+        (receipt,) = self.put_many([Order(job, job_id=job_id)])
         if isinstance(receipt, InputRefused):
             raise receipt
         return receipt
@@ -250,20 +261,28 @@ def test_a_redis_that_does_not_do_its_part_is_named_without_secrets(
 
 
 @pytest.mark.parametrize(
-    ("error", "key", "warns"),
+    ("error", "key", "advice"),
     [
-        (redis.TimeoutError("Timeout reading from redis.example:6380"), None, True),
-        (redis.TimeoutError("Timeout reading from redis.example:6380"), "k", False),
-        (redis.ConnectionError("Error 111 connecting to redis.example:6380"), None, False),
+        (
+            redis.TimeoutError("Timeout reading from redis.example:6380"),
+            None,
+            r"look with `outdial status [0-9a-f-]{36}`",
+        ),
+        (redis.TimeoutError("Timeout reading from redis.example:6380"), "k", "enqueue it again with the same key"),
+        (redis.ConnectionError("Connection closed by server."), None, r"look with `outdial status [0-9a-f-]{36}`"),
+        (redis.ResponseError("WRONGTYPE of a spoiled key"), None, r"look with `outdial status [0-9a-f-]{36}`"),
+        *((error, None, "Nothing was stored$") for error in NOTHING_STORED),
     ],
 )
-def test_a_job_without_key_that_may_have_been_stored_is_not_to_be_repeated_blindly(
-    dialer: Dialer, hopper: FakeHopper, error: Exception, key: str | None, warns: bool
+def test_it_is_said_whether_a_job_was_stored_and_else_where_to_look(
+    dialer: Dialer, hopper: FakeHopper, error: Exception, key: str | None, advice: str
 ) -> None:
     hopper.error = error
     with pytest.raises(ServiceUnreachable) as unreachable:
         dialer.enqueue(extid=1001, outto="41000", key=key)
-    assert ("may have been stored" in str(unreachable.value)) is warns
+    assert re.search(advice, str(unreachable.value))
+    assert unreachable.value.nothing_done is ("Nothing" in advice)
+    assert ("may have been stored" in str(unreachable.value)) is not unreachable.value.nothing_done
 
 
 def test_an_address_that_is_none_is_a_configuration_error_without_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,19 +106,20 @@ class Hopper(Attempts, Doubts, Pbxs, Pauses, ApiKeys, Deliveries, Overviews, Aud
 
     # --- producers -------------------------------------------------------------------------------------------
 
-    def put(self, job: DialJob, *, relative: frozenset[str] = frozenset()) -> Receipt:
+    def put(self, job: DialJob, *, relative: frozenset[str] = frozenset(), job_id: str = "") -> Receipt:
         """
         Store one job in its lane, or find it there.
 
         Args:
             job: With its PBX named.
             relative: Fields computed from the present time, which may differ when a key comes again.
+            job_id: As in `Order`.
 
         Raises:
             KeyConflict: If the key belongs to a job with other contents.
             AlreadyExpired: If it would expire at once.
         """
-        [receipt] = self.put_orders([Order(job, relative=relative)])
+        [receipt] = self.put_orders([Order(job, relative=relative, job_id=job_id)])
         if isinstance(receipt, InputRefused):
             raise receipt
         return receipt

@@ -41,6 +41,7 @@ class Order:
         relative: Fields computed from the present time, which may differ when a key comes again.
         lenient: A key that comes again with other contents is the same job all the same.
         trace: What the job's spans belong to; that of the work under way if there is one.
+        job_id: The id that a new job without a key gets; empty for a random one.
     """
 
     job: DialJob | RefusedJob
@@ -50,6 +51,7 @@ class Order:
     relative: frozenset[str] = frozenset()
     lenient: bool = False
     trace: str = field(default_factory=tracing.current, compare=False)
+    job_id: str = ""
 
 
 Batch = Sequence[tuple[str, Order]]
@@ -58,7 +60,7 @@ Answer = Receipt | KeyConflict | AlreadyExpired
 
 def batch_of(orders: Sequence[Order]) -> Batch:
     """Return orders with the ids their jobs will live under."""
-    return [(order.job.job_id(), order) for order in orders]
+    return [(order.job_id or order.job.job_id(), order) for order in orders]
 
 
 def payload(batch: Batch, retain_s: int) -> str:

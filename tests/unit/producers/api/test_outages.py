@@ -11,7 +11,7 @@ from producers.api.batches import _answer
 from producers.api.batching import NoAnswer
 from producers.api.jobs import _advice
 from producers.api.problems import Problem
-from producers.enqueue import Refusal
+from producers.enqueue import Refusal, is_refused_whole
 from producers.importing import Outcome
 from worker.errors import ServiceUnreachable
 from worker.hopper import Once, Order
@@ -30,7 +30,7 @@ def test_every_way_in_gives_up_before_its_connection_to_redis_does() -> None:
 
 def caused_by(error: redis.RedisError) -> ServiceUnreachable:
     unreachable = ServiceUnreachable("Redis at HOST does not answer")
-    unreachable.__cause__ = error
+    unreachable.nothing_done = is_refused_whole(error)
     return unreachable
 
 
@@ -46,7 +46,9 @@ def caused_by(error: redis.RedisError) -> ServiceUnreachable:
     ],
 )
 def test_whoever_has_no_key_hears_whether_to_look_first(error: ServiceUnreachable, advice: str) -> None:
-    assert _advice(error, Order(JOB)).startswith(advice)
+    said = _advice(error, Order(JOB, job_id="ID"))
+    assert said.startswith(advice)
+    assert ("look at /v1/dial-jobs/ID" in said) is (advice is PERHAPS)
     for order in (Order(JOB, once=Once("name", "mark", 60)), Order(JOB.model_copy(update={"key": "k"}))):
         assert _advice(error, order).startswith(AGAIN)
 
@@ -66,3 +68,14 @@ def test_a_batch_cut_short_says_where(is_over: bool, error: Exception | None, li
     with pytest.raises(Problem, match=f"rows up to line {line} were handed in") as cut_short:
         _answer(refusals(then=error), io.BytesIO(), is_over=lambda: is_over)
     assert (cut_short.value.status, cut_short.value.headers["Retry-After"]) == (503, "2")
+
+
+@pytest.mark.parametrize(
+    ("nothing_done", "said"), [(True, "those behind it were not. "), (False, "those behind it perhaps. ")]
+)
+def test_a_batch_says_what_is_certain_of_the_rows_behind_the_last_answer(nothing_done: bool, said: str) -> None:
+    error = ServiceUnreachable("Redis is full")
+    error.nothing_done = nothing_done
+    with pytest.raises(Problem) as cut_short:
+        _answer(refusals(then=error), io.BytesIO(), is_over=lambda: False)
+    assert said in str(cut_short.value.detail)
