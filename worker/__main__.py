@@ -1,11 +1,13 @@
 """`python -m worker`: what `outdial worker` and `outdial doctor` run."""
 
+from itertools import chain
+
 import click
 import structlog
 
 from worker import logs, signals
 from worker.errors import ConfigurationError
-from worker.health import examine
+from worker.health import Finding, examine
 from worker.hopper import Hopper
 from worker.metrics.serving import told_by_workers
 from worker.node import reading
@@ -19,6 +21,13 @@ from worker.webhooks.targets import anybody_listens
 
 log = structlog.get_logger()
 
+# Said where this process has no passwords of the PBXs, as in every container but that of the workers.
+_ELSEWHERE = Finding(
+    "warning",
+    "secrets",
+    "the PBXs are left out, for their passwords are not here",
+    "run it where the workers run (in containers: docker compose exec worker outdial doctor), or with --no-pbxs",
+)
 _MARKS = {"ok": "ok  ", "warning": "warn", "bad": "BAD "}
 
 
@@ -89,12 +98,13 @@ def worker(
 @click.pass_obj
 def doctor(config: str | None, *, no_pbxs: bool) -> None:
     """Check settings, Redis and PBXs; one line each, with what to do."""
-    settings = _loaded(config) if no_pbxs else _loaded(config, Role.DIALING)
-    worst = 0
-    for finding in examine(settings, pbxs=not no_pbxs):
+    settings, missing = (_loaded(config), []) if no_pbxs else _as_far_as_secrets_go(config)
+    worst = 2 if missing else 0
+    for finding in chain(missing, examine(settings, pbxs=not (no_pbxs or missing))):
         advice = f"  -> {finding.advice}" if finding.advice else ""
         click.echo(f"{_MARKS[finding.level]} {finding.subject}: {finding.text}{advice}")
-        worst = max(worst, 3 if finding.level == "bad" else 0)
+        if finding.level == "bad" and finding not in missing:
+            worst = 3
     raise SystemExit(worst)
 
 
@@ -104,14 +114,34 @@ def _tellers(settings: Settings) -> tuple[int, int]:
     return settings.webhooks.processes, settings.webhooks.concurrency
 
 
+def _as_far_as_secrets_go(config: str | None) -> tuple[Settings, list[Finding]]:
+    """Return the settings; where only secrets of PBXs are missing, those without them, and why as findings."""
+    try:
+        return _load(config, Role.DIALING), []
+    except ConfigurationError as wrong:
+        try:
+            settings = _load(config)
+        except ConfigurationError:
+            raise _refused(wrong) from None
+        return settings, [*(Finding("bad", "secrets", problem) for problem in wrong.problems), _ELSEWHERE]
+
+
 def _loaded(config: str | None, *roles: Role) -> Settings:
     try:
-        settings = Settings.load(config, roles=frozenset(roles))
+        return _load(config, *roles)
     except ConfigurationError as wrong:
-        click.echo(str(wrong), err=True)
-        raise SystemExit(2) from None
+        raise _refused(wrong) from None
+
+
+def _load(config: str | None, *roles: Role) -> Settings:
+    settings = Settings.load(config, roles=frozenset(roles))
     logs.set_up(settings.log_level, settings.log_format, process="supervisor")
     return settings
+
+
+def _refused(wrong: ConfigurationError) -> SystemExit:
+    click.echo(str(wrong), err=True)
+    return SystemExit(2)
 
 
 if __name__ == "__main__":

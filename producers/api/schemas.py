@@ -96,7 +96,10 @@ _CSV: Schema = {
     "pattern": r"^extid,outto(,metadata\.[a-z]{1,20})?\r?\n",
 }
 BATCH_BODY: Schema = {
-    "application/x-ndjson": {"schema": _NDJSON},
+    "application/x-ndjson": {
+        "schema": _NDJSON,
+        "example": '{"extid":"1002","outto":"41000"}\n{"extid":"1003","outto":"+44 20 7946 0018","key":"crm:8"}\n',
+    },
     "text/csv": {"schema": _CSV, "example": "extid,outto,metadata.lead\n1002,41000,L-7\n"},
 }
 BATCH_ANSWER: Schema = {

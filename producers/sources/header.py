@@ -22,7 +22,10 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(?P<separator>\\t|[^"\s]|[\t ])"?[,;\t| ]*'
 # A cell that no column is called by, in a file without header.
 _NUMBER = re.compile(r"\s*\+?[0-9(][0-9 ()./\-]*\s*")
 _MOST_NAMED = 3
+# Names compared with those that other programs use, to find the separator.
+_MOST_LIKELY = 20
 _LONGEST_NAME = 40
+_HOLDS = {"extid": "the extension", "outto": "the number to call"}
 # Titles and comments that stand above a header.
 _MOST_ABOVE = 5
 
@@ -107,7 +110,16 @@ def _separator(number: int, named: str) -> str:
 
 def _split(line: str, separators: str, preamble: str) -> Header:
     headers = [_header(line, separator, preamble) for separator in separators]
-    return max(headers, key=lambda header: (sum(map(is_known, header.names)), header.width))
+    return max(headers, key=_fit)
+
+
+def _fit(header: Header) -> tuple[int, int, int, int]:
+    """Return how likely the separator of a header is the right one, for comparing."""
+    known = sum(map(is_known, header.names))
+    # Where no name is known, "Name, first name;Phone" has as many columns by the comma as by the semicolon.
+    likely = 0 if known else len(likely_fields(header.names[:_MOST_LIKELY]))
+    tight = len(re.findall(re.escape(header.separator) + r"(?! )", header.text))
+    return known, likely, tight, header.width
 
 
 def _header(line: str, separator: str, preamble: str) -> Header:
@@ -147,9 +159,10 @@ def _problems(header: Header) -> list[str]:
     return [
         *([f"the header lacks the {_columns(missing)}"] if missing else []),
         *_suggested(likely),
+        *(_to_be_renamed([name for name in missing if name not in likely.values()]) if unknown else []),
         *_unnamed(names),
         *_repeated(names),
-        *_unknown([name for name in unknown if name not in likely]),
+        *_unknown([name for name in unknown if name not in likely], others=bool(missing)),
         *([f"the fields are {', '.join(DialJob.model_fields)}"] if unknown and not missing else []),
     ]
 
@@ -161,6 +174,13 @@ def _suggested(likely: Mapping[str, str]) -> Iterator[str]:
     if names:
         renamed = [f"{_listed(candidates, 'or')} to {field}" for field, candidates in names.items()]
         yield f"rename {_listed(renamed, 'and')} if that is what {'they hold' if len(renamed) > 1 else 'it holds'}"
+
+
+def _to_be_renamed(missing: Sequence[str]) -> Iterator[str]:
+    if missing:
+        which = "column that holds" if len(missing) == 1 else "columns that hold"
+        renamed = [f"{_HOLDS[name]} to {name}" for name in missing]
+        yield f"rename the {which} {_listed(renamed, 'and')}"
 
 
 def _unnamed(names: Sequence[str]) -> Iterator[str]:
@@ -181,8 +201,14 @@ def _repeated(names: Sequence[str]) -> Iterator[str]:
         yield f"{len(repeated) - _MOST_NAMED:,} more names come twice"
 
 
-def _unknown(names: Sequence[str]) -> Iterator[str]:
-    if names:
+def _unknown(names: Sequence[str], *, others: bool) -> Iterator[str]:
+    if names and others:
+        # One of them may be the one to be renamed.
+        yield (
+            f"of {_listed(list(map(_shown, names)), 'and')}, remove what is not needed, or use the name "
+            "metadata.NAME for what is to come back with the result"
+        )
+    elif names:
         are, them = ("is not a field", "it") if len(names) == 1 else ("are not fields", "them")
         yield (
             f"{_listed(list(map(_shown, names)), 'and')} {are} of a dial job; remove {them}, or use the name "

@@ -359,6 +359,9 @@ def test_the_description_names_every_operation(visit: Visit, intake: Intake) -> 
     one = visit.page.locator("#post-v1-dial-jobs")
     for text in ("/v1/dial-jobs", "Idempotency-Key", "extid", "curl -X POST", "$OUTDIAL_KEY"):
         expect(one).to_contain_text(text)
+    expect(one.locator("pre").first).to_contain_text('{"extid":"1002","outto":"41000"}')
+    first = [chapter.locator("pre").first.text_content() or "" for chapter in visit.page.locator(".chapter").all()]
+    assert [example for example in first if "null" in example] == [], "what can be typed as it stands"
     assert key not in visit.page.content()
     assert visit.complaints == []
 

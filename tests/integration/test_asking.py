@@ -3,6 +3,8 @@
 import getpass
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from ops.installation import GENEROUS_S
 from tests.integration.clock import StepClock
 from tests.integration.conftest import Run
 from tests.integration.hopper.stage import Stage, in_s
@@ -451,6 +454,18 @@ def test_a_full_redis_is_said_to_have_stored_nothing(tell: Run, stage: Stage, tm
 def why_not(tell: Run) -> str:
     found: str = json.loads(tell("lanes", "--json").stdout)[0]["why_not"]
     return found
+
+
+def test_the_doctor_looks_at_all_but_the_pbxs_where_their_passwords_are_not(config: str, stage: Stage) -> None:
+    text = Path(config).read_text()
+    Path(config).write_text(text.replace('password = "', 'password_file = "/run/secrets/', 1))
+    command = [sys.executable, "-P", "-m", "worker", "--config", config, "doctor"]
+    seen = subprocess.run(command, capture_output=True, text=True, check=False, timeout=GENEROUS_S)
+    assert (seen.returncode, seen.stderr) == (2, "")
+    assert "BAD  secrets: pbx.hq.password_file: /run/secrets/" in seen.stdout
+    assert "run it where the workers run (in containers: docker compose exec worker outdial doctor)" in seen.stdout
+    assert "ok   workers: 1 alive" in seen.stdout
+    assert "pbx hq:" not in seen.stdout
 
 
 def test_the_doctor_leaves_the_limits_that_the_workers_keep_to(config: str, stage: Stage) -> None:

@@ -112,6 +112,23 @@ def _failure(status: int, header: bytes = b"") -> AttemptFailed:
     return raised.value
 
 
+def test_a_tls_port_that_is_spoken_to_in_plain_http_is_named_and_rang_nobody() -> None:
+    with replying(b"\x15\x03\x01\x00\x02\x02\x46") as server, pytest.raises(PbxDown) as failure:
+        dial(server)
+    assert failure.value.error == (
+        "the PBX could not be reached: its port speaks TLS; begin base_url with https://"
+    )
+
+
+def test_a_plain_port_that_redirects_to_tls_is_named() -> None:
+    location = b"HTTP/1.1 302 Found\r\nLocation: https://127.0.0.1:8088/x?token=t0ken\r\nContent-Length: 0\r\n"
+    with replying(location + b"Connection: close\r\n\r\n") as server, pytest.raises(PbxRefuses) as failure:
+        dial(server)
+    assert failure.value.error == (
+        "the PBX redirects plain HTTP to TLS (HTTP 302); set base_url to https:// and its TLS port"
+    )
+
+
 def test_a_connection_is_used_again_after_interim_replies() -> None:
     with replying(interim(100) + interim(103) + KEPT) as server:
         transport = Transport(pbx_settings(base_url=f"http://127.0.0.1:{server.port}"))

@@ -189,8 +189,32 @@ def test_a_header_of_many_unknown_columns_names_the_missing_ones_and_few_others(
     complaint = complaint_of(separator.join(names) + "\n")
     assert complaint == (
         f"line 1: {BOTH}; rename 'Telefon' to outto if that is what it holds; "
-        "'Name', 'Straße', 'Feld 0' and 199 more are not fields of a dial job; remove them, or use the name "
-        "metadata.NAME for what is to come back with the result"
+        "rename the column that holds the extension to extid; "
+        "of 'Name', 'Straße', 'Feld 0' and 199 more, remove what is not needed, or use the name metadata.NAME "
+        "for what is to come back with the result"
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("Kunde;Nummer;Kampagne", "'Kunde', 'Nummer' and 'Kampagne'"),
+        ("Name, Vorname;Kunde", "'Name, Vorname' and 'Kunde'"),
+        ("Nachname, Vorname;Ort, Kreis, Land", "'Nachname, Vorname' and 'Ort, Kreis, Land'"),
+        ("Kunde,Vorgang", "'Kunde' and 'Vorgang'"),
+    ],
+)
+def test_columns_of_unknown_names_are_told_apart_whatever_separates_them(header: str, names: str) -> None:
+    assert complaint_of(header + "\n1,2,3\n") == (
+        f"line 1: {BOTH}; rename the columns that hold the extension to extid and the number to call to outto; "
+        f"of {names}, remove what is not needed, or use the name metadata.NAME for what is to come back with the "
+        "result"
+    )
+
+
+def test_a_likely_name_decides_what_separates_the_columns() -> None:
+    assert complaint_of("Name,Firma,Ort;Telefon;Durchwahl\n").startswith(
+        f"line 1: {BOTH}; rename 'Telefon' to outto and 'Durchwahl' to extid if that is what they hold"
     )
 
 

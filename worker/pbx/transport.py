@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import BadStatusLine
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -67,6 +68,7 @@ _LEAST_REST_S = 1.0
 _ABOUT_THE_CALL = (400, 409, 422)
 _DENIED = (401, 403, 407)
 # A TLS port closes a plain connection, or answers HTTP 400.
+_IS_TLS = "its port speaks TLS; begin base_url with https://"
 _MAYBE_TLS = "; if its port speaks TLS, begin base_url with https://"
 
 
@@ -345,6 +347,10 @@ def _of_status(response: requests.Response, *, is_tls: bool) -> AttemptFailed:
         return PbxDown(errno, words, asked_rest_s=max(asked_s, _LEAST_REST_S))
     if 300 <= status < 400:
         words = f"the PBX answered with a redirect (HTTP {status}); set base_url to its final address"
+        if not is_tls and response.headers.get("Location", "").lower().startswith("https:"):
+            words = (
+                f"the PBX redirects plain HTTP to TLS (HTTP {status}); set base_url to https:// and its TLS port"
+            )
         return PbxRefuses(errno, words)
     if 400 <= status < 500 and status != 408:
         hint = _MAYBE_TLS if status == 400 and not is_tls else ""
@@ -355,6 +361,11 @@ def _of_status(response: requests.Response, *, is_tls: bool) -> AttemptFailed:
         return kind(errno, words, asked_rest_s=asked_s)
     words = f"the PBX answered with HTTP {status} and not with a result"
     return OutcomeUnknown(errno, words, asked_rest_s=asked_s)
+
+
+def _is_tls_alert(error: BaseException) -> bool:
+    """Whether a port answered a plain request by a TLS alert (RFC 8446, section 5.1: type 21, version 3)."""
+    return isinstance(error, BadStatusLine) and str(error).startswith("\x15\x03")
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +386,9 @@ class _Words:
             return OutcomeUnknown("no_reply", "the PBX did not answer within the read time-out")
         if any(isinstance(link, OnlyInterim) for link in tls_problems.links(error)):
             return OutcomeUnknown("no_reply", "the PBX sent interim replies (HTTP 1xx) without end, and no result")
+        if not self.is_tls and any(map(_is_tls_alert, tls_problems.links(error))):
+            # What it read was no TLS to it, so it handled nothing.
+            return PbxDown("unreachable", f"the PBX could not be reached: {_IS_TLS}")
         hint = _MAYBE_TLS if is_first and not self.is_tls else ""
         return OutcomeUnknown(_REPLY_LOST, f"the connection broke before the PBX's reply came{hint}")
 

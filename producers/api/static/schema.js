@@ -61,7 +61,8 @@ export class Schemas {
   /** Return an example of a body: the one that is given, else one made of the examples of its fields. */
   example(content) {
     if (content.example !== undefined) return content.example;
-    return this.#made(content.schema, 0);
+    const [given] = Object.values(content.examples || {});
+    return given?.value !== undefined ? given.value : this.#made(content.schema, 0);
   }
 
   #made(given, depth) {
