@@ -51,8 +51,7 @@ class Holding:
 
     def __init__(self, dialer: Dialer, pbxs: Sequence[str]) -> None:
         self._dialer = dialer
-        names = [name for name in pbxs if name] or list(dialer.settings.pbx)
-        self._names = names if len(names) <= _MOST_PBXS else []
+        self._pbxs = pbxs
         self._known: dict[tuple[str, str], tuple[float, Plain | None]] = {}
         self._standstill: tuple[float, Plain | None] = (float("-inf"), None)
 
@@ -65,7 +64,7 @@ class Holding:
         """
         now = time.monotonic()
         if now - self._standstill[0] >= _ASK_EVERY_S:
-            self._standstill = now, standstill_of(self._dialer.hopper.overview(self._names))
+            self._standstill = now, standstill_of(self._dialer.hopper.overview(self._names()))
         before, self._known = self._known, {}
         for job in jobs:
             if not job.state.is_final:
@@ -79,6 +78,11 @@ class Holding:
             for job in jobs
         ]
         return {"jobs": shown, "standstill": self._standstill[1]}
+
+    def _names(self) -> list[str]:
+        # Asked each time, for a reload may bring PBXs.
+        names = [name for name in self._pbxs if name] or list(self._dialer.settings.pbx)
+        return names if len(names) <= _MOST_PBXS else []
 
 
 def standstill_of(overview: Overview) -> Plain | None:

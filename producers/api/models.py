@@ -3,9 +3,19 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from producers.api.schemas import MOMENT
+from producers.api.schemas import MOMENT, or_null
 from producers.enqueue import LONGEST_LIFE_S
 from producers.redialing import LONGEST_REASON
 from worker.fields import MOST_METADATA, without_absent
@@ -122,6 +132,14 @@ class RedialOne(BaseModel):
     model_config = ConfigDict(extra="forbid", title="Redial")
 
     _without_absent = model_validator(mode="before")(without_absent)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema, in which null is "not given" for every field, as it is taken."""
+        reference = handler(core)
+        schema = handler.resolve_ref_schema(reference)
+        schema["properties"] = {name: or_null(field) for name, field in schema["properties"].items()}
+        return reference
 
     pbx: PbxName | None = Field(None, description="Move the job to this PBX.", examples=["branch"])
     even_if_rung: Annotated[bool, Field(strict=True)] = Field(

@@ -120,11 +120,11 @@ def job_schema(pbxs: Collection[str]) -> Schema:
     schema = DialJob.model_json_schema(ref_template="#/components/schemas/{model}")
     names: Schema = {"enum": sorted(pbxs)} if 0 < len(pbxs) <= _MOST_NAMED else {"pattern": PBX_NAME}
     properties = schema["properties"] | _BY_HAND
-    properties["pbx"] = _or_null({"type": "string"} | names)
+    properties["pbx"] = or_null({"type": "string"} | names)
     for name in ("not_before", "expires_at"):
-        properties[name] = _or_null({"type": "string", "format": "date-time", "pattern": MOMENT})
+        properties[name] = or_null({"type": "string", "format": "date-time", "pattern": MOMENT})
     for name in ("autoanswer", "priority", "on_unknown", "metadata"):
-        properties[name] = _or_null(properties[name])
+        properties[name] = or_null(properties[name])
     for name, meaning in _MEANINGS.items():
         properties[name] = {**properties[name], "description": meaning}
     return schema | {
@@ -137,8 +137,10 @@ def job_schema(pbxs: Collection[str]) -> Schema:
 _DESCRIBING = ("description", "default", "examples")
 
 
-def _or_null(schema: Schema) -> Schema:
+def or_null(schema: Schema) -> Schema:
     """Return a schema that takes null for "not given" as well; what describes the field stays outside."""
+    if any(option.get("type") == "null" for option in schema.get("anyOf", ())):
+        return dict(schema)
     outside: Schema = {name: schema[name] for name in _DESCRIBING if name in schema}
     inner = {name: rule for name, rule in schema.items() if name not in outside}
     return {"default": None, **outside, "anyOf": [inner, {"type": "null"}]}

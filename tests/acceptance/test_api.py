@@ -173,7 +173,8 @@ def test_a_job_is_shown_with_what_holds_it_back(served: Intake) -> None:
         return found
 
     href = client.hand_in(extid="1077").headers["Location"]
-    assert obstacle() is None
+    # Other jobs of this module wait before it, and they alone.
+    assert (obstacle() or {"kind": "permit"})["kind"] in ("round", "permit")
     assert client.get("/v1/pbxs").json()["pbxs"][0]["takes_calls"] is True
     hopper.pause("hq")
     found = obstacle()

@@ -52,7 +52,7 @@ def test_a_wrong_password_is_tried_once_and_reported_everywhere(site: Installati
         assert "wrong user name or password" in report
     site.environment["TEST_PBX_PASSWORD"] = "s1mulator-secret"
     other = site.outdial("doctor")
-    assert "started with another address, user name or password" in other.stdout
+    assert "workers have another address, user name or password" in other.stdout
     assert site.hopper.barred("hq")[0] > 500, "asking about it changes nothing"
     assert "wrong-secret" not in doctor.stdout + doctor.stderr + status.stdout + site.worker_log.read_text()
 
