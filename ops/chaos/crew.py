@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -33,17 +34,23 @@ class Crew:
         self._environment = dict(environment)
         self._stack = ExitStack()
         self._supervisor: subprocess.Popen[str] | None = None
+        # Two faults may start or stop it at a time, such as a rolling restart and one of Redis.
+        self._lock = threading.RLock()
 
     def start(self) -> None:
         """Start supervisor and workers; returns before they are ready."""
-        self._supervisor = self._stack.enter_context(
-            self._installation.supervisor(self.log, processes=PROCESSES, concurrency=SLOTS, **self._environment)
-        )
+        with self._lock:
+            self._supervisor = self._stack.enter_context(
+                self._installation.supervisor(
+                    self.log, processes=PROCESSES, concurrency=SLOTS, **self._environment
+                )
+            )
 
     def stop(self) -> None:
         """Stop them as an operator does, by SIGTERM, and wait."""
-        self._stack.close()
-        self._supervisor = None
+        with self._lock:
+            self._stack.close()
+            self._supervisor = None
 
     def hang_up(self) -> None:
         """Send SIGHUP to the supervisor, once its program has begun, and to each of its workers."""
@@ -51,6 +58,13 @@ class Crew:
         for pid in (*filter(blocks_hang_ups, supervisor), *self.workers()):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGHUP)
+
+    def start_if_it_ended(self) -> None:
+        """Start the crew again if its supervisor has refused to go on, as an operator does."""
+        with self._lock:
+            if self._supervisor is not None and self._supervisor.poll() is not None:
+                self.stop()
+                self.start()
 
     def kill_supervisor(self) -> None:
         """Kill the supervisor alone, and return once its workers are gone too."""

@@ -88,13 +88,20 @@ def _empty(folder: Path) -> None:
 
 
 def let_evict(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
-    """Somebody sets an eviction policy under which the server may throw jobs away, and sets it back."""
+    """
+    Somebody sets an eviction policy under which the server may throw jobs away, and sets it back.
+
+    Workers that run hold their calls. A crew that was to start meanwhile has refused, and the operator starts it.
+    """
     seconds = dice.uniform(2, 6)
     site.client.config_set("maxmemory-policy", "allkeys-lru")
     try:
         site.rest(seconds)
     finally:
         site.client.config_set("maxmemory-policy", "noeviction")
+    site.rest(2)  # one that had begun to start has refused by then
+    for crew in site.crews.values():
+        crew.start_if_it_ended()
     return Struck(f"{seconds:.1f} s")
 
 
@@ -115,7 +122,7 @@ FAULTS: Final = {
     "redis killed": Fault(kill_redis, _PARTS, 2, stops_dialing=True, spoils=True),
     "redis frozen": Fault(freeze_redis, _PARTS, 3, stops_dialing=True, spoils=True),
     "redis empty for a while": Fault(come_back_empty, _PARTS, 5, stops_dialing=True, spoils=True, lingers_s=5),
-    "redis may evict": Fault(let_evict, _PARTS, 6),
+    "redis may evict": Fault(let_evict, _PARTS, 8),
     "redis clock set": Fault(set_clock, _PARTS, 8, weight=2),
     "scripts flushed": Fault(flush_scripts, _PARTS, 0.1, weight=1.5),
     "redis connections cut": Fault(cut_connections, _PARTS, 0.1, weight=2),
