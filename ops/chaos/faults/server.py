@@ -10,6 +10,8 @@ from ops.chaos.site import Site
 from ops.children import frozen
 
 _PARTS: Final = ("redis",)
+# Until every worker has sent a heartbeat.
+_HEARTBEATS_S = 7.0
 # For an fsync's end, a hundredth of a second each.
 _MOST_LOOKS = 300
 
@@ -106,15 +108,20 @@ def let_evict(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: AR
 
 
 def set_clock(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
-    """The server's clock is set by hours, forward or back, and set right some seconds later."""
+    """
+    The server's clock is set by hours, forward or back, and set right some seconds later.
+
+    Workers compare it every five seconds. Two steps between two heartbeats look like one to them.
+    """
     if not site.clock.can_be_set:
         raise Missed("there is no C compiler to build the clock with")
-    hours, seconds = dice.choice([-1, 1]) * dice.uniform(1, 20), dice.uniform(2, 8)
+    hours, seconds = dice.choice([-1, 1]) * dice.uniform(1, 20), dice.uniform(7, 10)
     site.clock.set_by(hours * 3600)
     try:
         site.rest(seconds)
     finally:
         site.clock.set_by(0)
+    site.rest(_HEARTBEATS_S)
     return Struck(f"{hours:+.1f} h for {seconds:.1f} s")
 
 
@@ -123,7 +130,7 @@ FAULTS: Final = {
     "redis frozen": Fault(freeze_redis, _PARTS, 3, stops_dialing=True, spoils=True),
     "redis empty for a while": Fault(come_back_empty, _PARTS, 5, stops_dialing=True, spoils=True, lingers_s=5),
     "redis may evict": Fault(let_evict, _PARTS, 8),
-    "redis clock set": Fault(set_clock, _PARTS, 8, weight=2),
+    "redis clock set": Fault(set_clock, _PARTS, 17),
     "scripts flushed": Fault(flush_scripts, _PARTS, 0.1, weight=1.5),
     "redis connections cut": Fault(cut_connections, _PARTS, 0.1, weight=2),
 }
