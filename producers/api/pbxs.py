@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from producers.api.access import Caller, needs
 from producers.api.bodies import read_as, read_json_if_any
-from producers.api.description import PAUSE_BODY, problems
+from producers.api.description import PAUSE_BODY, REASON_BODY, problems
 from producers.api.intake import Intake
 from producers.api.models import Paused, PauseOrder, Pbxs
 from producers.api.problems import Problem, of_fields
@@ -53,7 +53,7 @@ class PbxRoutes:
                 methods=["POST"],
                 response_model=Paused,
                 responses=wrong,
-                openapi_extra=PAUSE_BODY,
+                openapi_extra=PAUSE_BODY if "{pbx}" in path else REASON_BODY,
                 summary=summary,
             )
 
