@@ -230,3 +230,17 @@ def test_a_process_that_may_open_no_more_files_gives_the_turn_back(known: Hopper
         PbxSession(known, Pbx("pbx", []), RetrySettings()).token()
     assert isinstance(ask(known, "another"), Login)
     assert known.view("pbx").breaker == "closed"
+
+
+def test_old_credentials_are_not_tried_right_after_new_ones_came(stage: Stage) -> None:
+    old, new = pbx_settings(password="old").credentials_mark(), pbx_settings(password="new").credentials_mark()
+
+    def turn(nonce: str, credentials: str) -> object:
+        return stage.hopper.login_turn(
+            "branch", refused=-1, nonce=nonce, lease_s=30, spacing_s=0, credentials=credentials
+        )
+
+    stage.hopper.register("branch", pbx_settings(password="old"))
+    stage.hopper.register("branch", pbx_settings(password="new"))
+    assert isinstance(turn("a", old), Wait)
+    assert isinstance(turn("b", new), Login)
