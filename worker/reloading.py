@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 # How often Redis is asked whether a reload is wanted, and told which settings there are.
 _EVERY_S = 1.0
+# A stop waits for this at most.
+_SLICE_S = 0.2
 _REPORT_TTL_S = 15.0
 # A storm of signals leaves this part of the time to calls.
 _FREE_TIME = 9
@@ -118,11 +120,15 @@ class Reloader:
             log.warning("settings_need_restart", settings=_some(change.needs_restart))
 
     def _run(self) -> None:
+        look_at = 0.0
         while not self._stopping.is_set():
-            if signals.hung_up(within_s=_EVERY_S):
+            if signals.hung_up(within_s=_SLICE_S):
                 self.reload()
                 self._hung_up()
-            self._look()
+                look_at = 0.0
+            if time.monotonic() >= look_at:
+                self._look()
+                look_at = time.monotonic() + _EVERY_S
         if self._name:
             try:
                 self._hopper.leave_reports(self._name, ttl_s=_REPORT_TTL_S)

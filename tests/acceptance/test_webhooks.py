@@ -174,3 +174,22 @@ def has_told_all(site: Installation, name: str) -> bool:
 
 def is_webhook_process(pid: int) -> bool:
     return b"producers.webhook_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_the_first_endpoint_that_a_reload_brings_is_told_of_results(
+    site: Installation, certificate: Certificate
+) -> None:
+    without = site.config.read_text()
+    with site.workers() as supervisor:
+        [dialer] = children_of(supervisor.pid)
+        with endpoints(site, certificate, crm=always(200)) as served:
+            os.kill(supervisor.pid, signal.SIGHUP)
+            eventually(lambda: any("webhooks" in one.process for one in site.hopper.settings_reports()))
+            [job_id] = put(site, 1)
+            [request] = eventually(lambda: served["crm"].requests)
+            assert told(request)["job_id"] == job_id
+
+            site.config.write_text(without)
+            os.kill(supervisor.pid, signal.SIGHUP)
+            eventually(lambda: len({one.version for one in site.hopper.settings_reports()}) == 1)
+            assert dialer in children_of(supervisor.pid)
