@@ -52,7 +52,7 @@ def worker(
     concurrency: int | None,
     metrics_port: int | None,
 ) -> None:
-    r"""
+    """
     Start worker processes and look after them until SIGTERM or Ctrl-C.
 
     \b
@@ -61,7 +61,7 @@ def worker(
       SIGHUP            read the settings again, here and in the worker
                         processes; no call is cut (see `outdial reload`)
       SIGUSR1, SIGUSR2  nothing
-    """
+    """  # noqa: D301  click reads the mark
     signals.block()
     # What its processes would miss is said here once.
     roles = (Role.DIALING, Role.TELLING)
