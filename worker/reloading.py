@@ -21,7 +21,7 @@ from worker.webhooks.targets import target_names
 
 log = structlog.get_logger()
 
-# How often Redis is asked whether a reload is wanted, and told which settings there are.
+# How often the process looks in Redis for a request to reload, and reports its settings.
 _EVERY_S = 1.0
 # A stop waits for this at most.
 _SLICE_S = 0.2
@@ -45,7 +45,7 @@ class Reloader:
         name: Of the process, in its report. Empty: it reports nothing.
         check: Called with the settings before they are in force; raises ConfigurationError if the process cannot
             use them.
-        hung_up: Called after each SIGHUP, whatever came of it.
+        hung_up: Called after each SIGHUP, once the settings were read or refused.
         differences: Returns a sentence for each setting that differs from what is in force (see `SettingsReport`).
     """
 

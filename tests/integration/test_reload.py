@@ -1,4 +1,4 @@
-"""`outdial reload` asks every process, waits for each, and says what came of it."""
+"""`outdial reload` asks every process, waits for each, and reports what came of it."""
 
 import json
 import threading

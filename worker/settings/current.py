@@ -12,7 +12,7 @@ class Current:
     """
     Holds the settings of a process; a reload replaces them as a whole, and threads may read them meanwhile.
 
-    Whoever needs two settings that belong together reads `settings` once.
+    A caller that needs two settings that belong together reads `settings` once.
 
     Args:
         settings: Those in force at first.
