@@ -10,11 +10,11 @@ import click
 
 from producers.commands.choosing import selected
 from producers.commands.consent import Consent, consent_options, jobs
-from producers.commands.door import with_dialer
+from producers.commands.door import with_author, with_dialer
 from producers.commands.filters import Chosen, filter_options
-from producers.commands.values import NAME, SECONDS
+from producers.commands.values import SECONDS
 from producers.enqueue import LONGEST_LIFE_S, Dialer
-from producers.redialing import LONGEST_REASON, UNPLACED, Plan, RedialCount, Redialing
+from producers.redialing import UNPLACED, Plan, RedialCount, Redialing
 from worker.errors import InputRefused
 from worker.jobs import JobState
 
@@ -41,7 +41,6 @@ def _redialing_options(command: Any) -> Any:
         command(_redialing(dialer, **typed), **given)
 
     for option in (
-        click.option("--reason", default="", metavar="TEXT", help="Why; kept with each job."),
         click.option(
             "--expires-in", "expires_in_s", type=SECONDS, help="Expire each job this many seconds from now."
         ),
@@ -55,8 +54,6 @@ def _redialing_options(command: Any) -> Any:
 def _redialing(
     dialer: Dialer, *, to_pbx: str | None, even_if_rung: bool, expires_in_s: float | None, reason: str
 ) -> Redialing:
-    if len(reason) > LONGEST_REASON:
-        raise InputRefused([f"--reason: {len(reason)} characters are too many; expected at most {LONGEST_REASON}"])
     if expires_in_s is not None and not 0 < expires_in_s <= LONGEST_LIFE_S:
         right = "seconds above 0, a year at most"
         raise InputRefused([f"--expires-in: {expires_in_s:g} is invalid; expected {right}"])
@@ -73,7 +70,7 @@ def _redialing(
 @click.command("redial")
 @click.argument("job_ids", metavar="[ID]...", nargs=-1)
 @filter_options(pbx="--from-pbx", states=_STATES)
-@click.option("--by", type=NAME, help="Who acts; by default the login user and host.")
+@with_author
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per job and line.")
 @consent_options
 @with_dialer

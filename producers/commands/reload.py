@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from producers.commands.door import with_dialer
+from producers.commands.door import with_author, with_dialer
 from producers.enqueue import Dialer
 from producers.settings_versions import spread
 from worker.hopper import SettingsReport
@@ -32,8 +32,9 @@ Fields of the JSON, for each process:
     "--wait", "wait_s", type=click.FloatRange(0, 600), default=15, show_default=True, help="Seconds to wait."
 )
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, an object for each process.")
+@with_author
 @with_dialer
-def reload_command(dialer: Dialer, *, check: bool, wait_s: float, as_json: bool) -> None:
+def reload_command(dialer: Dialer, *, check: bool, wait_s: float, as_json: bool, reason: str) -> None:
     """
     Let every process of every host read its settings file again; calls under way go on.
 
@@ -45,7 +46,7 @@ def reload_command(dialer: Dialer, *, check: bool, wait_s: float, as_json: bool)
     if check:
         click.echo("The settings can be read.")
         return
-    asked = dialer.hopper.ask_reload()
+    asked = dialer.hopper.ask_reload(reason=reason)
     # Those that start from now on read the file anyway.
     names = {report.process for report in dialer.hopper.settings_reports()}
     reports = _after(dialer, asked, names, time.monotonic() + wait_s)

@@ -152,7 +152,6 @@ def test_settings_that_cannot_be_read_are_an_error_of_input() -> None:
         (["redial", "nonsense"], "there is no job 'nonsense'"),
         (["redial", ID, "--pbx", "nope"], "choose one of hq"),
         (["redial", ID, "--expires-in", "0"], "--expires-in: 0 is invalid; expected seconds above 0"),
-        (["redial", ID, "--reason", "x" * 201], "--reason: 201 characters are too many; expected at most 200"),
         (["results", "--state", "waiting"], "is not one of"),
         (["pause"], "Give the name of a PBX, or --all"),
         (["pause", "hq", "--all"], "Give the name of a PBX, or --all"),

@@ -81,6 +81,7 @@ FURTHER = {
     ),
     # Steps by which operators act, with the record of who acted.
     "audit": (
+        "ask_reload",
         "cancel",
         "disable_endpoint",
         "enable_endpoint",

@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from worker.hopper.audit import noted
 from worker.hopper.looking import Looking
 
 
@@ -34,9 +35,13 @@ class SettingsReport:
 class Reports(Looking):
     """Part of `worker.hopper.Hopper`, which has what this needs."""
 
-    def ask_reload(self) -> int:
-        """Ask every process of the installation to read its settings again; return how often that was asked."""
-        return int(self._scripts.run("ask_reload")[0])
+    def ask_reload(self, *, reason: str = "") -> int:
+        """
+        Ask every process of the installation to read its settings again; return how often that was asked.
+
+        The actor and *reason* stay in the audit.
+        """
+        return int(self._scripts.run("ask_reload", noted(reason))[0])
 
     def reloads_asked(self) -> int:
         """Return how often a reload was asked for."""

@@ -86,6 +86,12 @@ def test_a_redial_is_recorded_once(stage: Stage) -> None:
     assert "cancelled_by" not in stage.hopper.record(job_ids[0])
 
 
+def test_a_reload_is_recorded(stage: Stage) -> None:
+    stage.hopper.acting_as("anna").ask_reload(reason="a new trunk")
+    [entry] = stage.hopper.audit()
+    assert (entry.act, entry.subject, entry.by, entry.reason) == ("reload", "*", "anna", "a new trunk")
+
+
 def test_api_keys_are_recorded_by_id_and_name(stage: Stage) -> None:
     for _ in range(2):
         anna(stage).new_key(API_KEY, "d" * 64)
