@@ -13,7 +13,7 @@ NO_PYTHON := outdial needs Python 3.11 or newer with its venv module (on Debian:
 	name one with make PYTHON=/path/to/python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint audit format bench chaos fuzz compose-check image requirements clean
+.PHONY: help setup demo up test lint audit format bench chaos explore fuzz compose-check image requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -47,6 +47,9 @@ bench: $(VENV)/.runtime ## Measure speed against plain Celery (about 3 minutes)
 
 chaos: $(VENV)/.runtime ## Break everything under load, see what is kept (6 minutes; CHAOS='--seed 7')
 	@$(BIN)/python -m ops.chaos $(CHAOS)
+
+explore: $(VENV)/.runtime ## Try every order of steps in small worlds, 1,200,000 states (EXPLORE='--states 20000')
+	@$(BIN)/python -m ops.explore $(EXPLORE)
 
 fuzz: $(VENV)/.dev ## Hold the intake against its OpenAPI description, 2,500 cases (FUZZ='--seed 7')
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
