@@ -31,7 +31,6 @@ STEPS = (
     "register",
     "login_turn",
     "login_done",
-    "unreachable",
 )
 Planted = tuple[
     str, str, str

@@ -43,6 +43,8 @@ class Workers:
             case ("message", job):
                 nonce = self._new_nonce(redis, world)
                 yield self._claim(redis, world, number, job, nonce, 0)
+                back = self._rules.calls.call("hand_back", job_id, reason="stop")
+                yield Move(f"{name} stops, and hands {letter} back", 99, back, lambda _r, _s: [("", holding())])
             case ("claims", job, nonce, age):
                 yield self._claim(redis, world, number, job, nonce, age)
             case ("dials", job, nonce, age, _):
