@@ -24,7 +24,7 @@ _REPORT_S = 10.0
     type=click.IntRange(min=1),
     default=200_000,
     show_default=True,
-    help="At most, for each world; 0.4 KB of memory each.",
+    help="At most, for each world; 1 KB of memory each.",
 )
 @click.option(
     "--world", "names", multiple=True, type=click.Choice([plan.name for plan in PLANS]), help="Default: all."
