@@ -214,7 +214,7 @@ class Search:
         return [(move.label + word, self._settled(after, then)) for word, then in worlds]
 
     def _settled(self, redis: Redis, world: World) -> State:
-        return self._rules.settled(redis, world), world
+        return self._rules.settled(redis, world)
 
     def _changed(self, redis: Redis, changes: list[Any]) -> Redis:
         numbers = list(redis)

@@ -1,5 +1,6 @@
 """The states of a small world: its jobs, what is the same, what is an end, and what a step must not do."""
 
+from dataclasses import replace
 from typing import Any
 
 from ops.explore import values as ticks
@@ -63,8 +64,35 @@ class Rules:
             known = self._known[place, redis[place]] = dict(self.book.value(place, redis[place]) or ())
         return known
 
-    def settled(self, redis: Redis, world: World) -> Redis:
-        """Return the same state without what can make no difference any more: see `_plain`."""
+    def settled(self, redis: Redis, world: World) -> tuple[Redis, World]:
+        """
+        Return the same state without what can make no difference: see `_plain`.
+
+        Claims are named in the order in which they are met here, so that states which differ by names are one.
+        """
+        redis = self._without_spent(redis, world)
+        names: dict[str, str] = {}
+        for number in range(len(self.jobs)):
+            _name(names, self.record(redis, number).get("nonce"))
+        for hand in world.hands:
+            _name(names, hand[2] if len(hand) > 2 else None)
+        for rows in world.turn[1:]:
+            for row in rows:
+                _name(names, row[0].nonce)
+        if all(old == new for old, new in names.items()):
+            return redis, world
+        return self._renamed(redis, names), _renamed_world(world, names)
+
+    def _renamed(self, redis: Redis, names: dict[str, str]) -> Redis:
+        numbers = list(redis)
+        for number, place in enumerate(self.records):
+            record = self.record(redis, number)
+            if "nonce" in record:
+                value = tuple(sorted((record | {"nonce": names.get(record["nonce"], "-")}).items()))
+                numbers[place] = self.book.number(place, value)
+        return tuple(numbers)
+
+    def _without_spent(self, redis: Redis, world: World) -> Redis:
         numbers = list(redis)
         nonces = {hand[2] for hand in world.hands if len(hand) > 2}
         for rows in world.turn[1:]:
@@ -110,6 +138,20 @@ class Rules:
     def letter(self, job_id: str) -> str:
         """Return what people call a job: A or B."""
         return self.jobs[self.number[job_id]].letter
+
+
+def _name(names: dict[str, str], nonce: str | None) -> None:
+    if nonce is not None and nonce != "-":
+        names.setdefault(nonce, f"n{len(names)}")
+
+
+def _renamed_world(world: World, names: dict[str, str]) -> World:
+    hands = tuple((*hand[:2], names[hand[2]], *hand[3:]) if len(hand) > 2 else hand for hand in world.hands)
+    rows = tuple(
+        tuple((replace(row[0], nonce=names.get(row[0].nonce, "-")), *row[1:]) for row in some)
+        for some in world.turn[1:]
+    )
+    return world._replace(hands=hands, turn=(*world.turn[:1], *rows))
 
 
 def _plain(value: tuple[Any, ...], lease: int | None, nonces: set[str]) -> tuple[Any, ...]:

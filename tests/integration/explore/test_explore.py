@@ -9,8 +9,9 @@ from ops.explore.calls import Calls
 from ops.explore.driver import STEPS, Driver, texts
 from ops.explore.plans import PLANS
 from ops.explore.search import Found, Search
+from ops.explore.state import Rules
 from ops.explore.values import Book, canonical, item, moved
-from ops.explore.world import Plan
+from ops.explore.world import Plan, World
 from tests.integration.explore.mutations import CALM, MUTATIONS, Mutation
 from worker.hopper.connection import steps
 
@@ -95,6 +96,12 @@ def test_equal_contents_of_a_key_have_one_number() -> None:
     assert book.read(place, ["1", "1800000015", "2", "1800000005"]) == book.read(
         place, ["2", "1800000005.0000001", "1", "1800000015"]
     )
+
+
+def test_the_names_of_claims_do_not_tell_states_apart() -> None:
+    rules, nothing = Rules(CALM, Book(), Calls()), (0,) * Book.MOST_KEYS
+    one, other = (World(hands=(("reports", 0, name, "placed"), ())) for name in ("n3", "n5"))
+    assert rules.settled(nothing, one) == rules.settled(nothing, other)
 
 
 def test_the_command_prints_what_it_explored() -> None:
