@@ -242,10 +242,10 @@ def test_a_pbx_is_paused_and_resumed(served: Intake) -> None:
 def test_the_api_key_is_the_author_of_its_acts_and_their_reasons_are_shown(served: Intake) -> None:
     hopper, reader = served.dialer.hopper, served.client("read")
     author, client = f"crm{len(hopper.api_keys())}@api", served.client()
-    job_id = client.post(JOBS, json={"extid": "1002", "outto": "41000", "pbx": "hq"}).json()["job_id"]
+    job_id = client.post(JOBS, json={"extid": "7720", "outto": "41000", "pbx": "hq"}).json()["job_id"]
     client.post("/v1/pbxs/hq:pause", json={"reason": "asked by 0201234567"})
     client.post("/v1/pbxs:pause", json={})
-    client.post("/v1/pbxs/hq:pause", json={"extid": "1002", "reason": "on holiday"})
+    client.post("/v1/pbxs/hq:pause", json={"extid": "7720", "reason": "on holiday"})
     cancelled = client.post(f"{JOBS}/{job_id}:cancel", json={"reason": "wrong campaign"})
     try:
         seen = reader.get("/v1/pbxs").json()
@@ -253,15 +253,15 @@ def test_the_api_key_is_the_author_of_its_acts_and_their_reasons_are_shown(serve
         assert (hq["pause"]["by"], hq["pause"]["reason"]) == (author, "asked by xxxxxxxx67")
         assert (seen["everything_pause"]["by"], seen["everything_pause"]["reason"]) == (author, None)
         [extension] = hq["paused_extensions"]
-        assert (extension["extid"], extension["waiting"], extension["reason"]) == ("1002", 0, "on holiday")
+        assert (extension["extid"], extension["waiting"], extension["reason"]) == ("7720", 0, "on holiday")
         assert cancelled.json()["state"] == "cancelled"
         assert hopper.record(job_id)["cancelled_why"] == "wrong campaign"
         acts = [(entry.act, entry.subject) for entry in hopper.audit(by=author)]
-        assert acts == [("pause", "hq"), ("pause", "*"), ("pause", "hq/1002"), ("cancel", job_id)]
+        assert acts == [("pause", "hq"), ("pause", "*"), ("pause", "hq/7720"), ("cancel", job_id)]
     finally:
-        assert paused(client.post("/v1/pbxs:resume")) == ["hq", "hq/1002"]
-        assert paused(client.post("/v1/pbxs/hq:resume")) == ["hq/1002"]
-        assert paused(client.post("/v1/pbxs/hq:resume", json={"extid": "1002", "reason": None})) == []
+        assert paused(client.post("/v1/pbxs:resume")) == ["hq", "hq/7720"]
+        assert paused(client.post("/v1/pbxs/hq:resume")) == ["hq/7720"]
+        assert paused(client.post("/v1/pbxs/hq:resume", json={"extid": "7720", "reason": None})) == []
 
 
 @pytest.mark.parametrize(
