@@ -71,7 +71,7 @@ requirements: ## Pin the requirement files anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --group build --group dev $(PINNED) -o requirements/dev.txt
 
 clean: ## Remove what make made
-	rm -rf $(VENV) $(CHECKS) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(CHECKS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
