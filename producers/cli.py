@@ -56,6 +56,7 @@ _COMMANDS = {
     "up": _Entry("processes", "Run everything on this machine, against a simulated PBX."),
     "demo": _Entry("processes", "Show everything at work, with sample leads, and stop."),
     "simulator": _Entry("processes", "Run a simulated PBX."),
+    "files": _Entry("files", "List or write the files that come with outdial."),
     "doctor": _Entry("processes", "Check settings, Redis and PBXs; say what to do."),
 }
 
