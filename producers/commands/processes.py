@@ -13,6 +13,7 @@ import click
 
 from producers.commands import chosen_config, config_option
 from worker import signals
+from worker.extras import require_extra
 
 _PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
 _rest = click.argument("rest", nargs=-1, type=click.UNPROCESSED)
@@ -52,6 +53,7 @@ def doctor_command(config: str | None, rest: tuple[str, ...]) -> None:
 @_rest
 def flower_command(config: str | None, rest: tuple[str, ...]) -> None:
     """Run Flower."""
+    require_extra("flower", "outdial flower")
     _become("ops.flower", *_config_args(config), *rest)
 
 
@@ -59,6 +61,9 @@ def flower_command(config: str | None, rest: tuple[str, ...]) -> None:
 @_rest
 def simulator_command(rest: tuple[str, ...]) -> None:
     """Run a simulated PBX."""
+    certificate = any(word.startswith("--cert-dir") for word in rest)
+    modules = ("tornado", "cryptography") if certificate else ("tornado",)
+    require_extra("local", "outdial simulator", modules=modules)
     _become("ops.pbx_simulator", *rest)
 
 
@@ -79,6 +84,11 @@ def demo_command(config: str | None, rest: tuple[str, ...]) -> None:
 
 
 def _become_local(what: str, config: str | None, rest: tuple[str, ...]) -> NoReturn:
+    # With a Redis of the user's, the embedded server is not needed.
+    named = os.environ.get("OUTDIAL_REDIS_URL") or os.environ.get("REDIS_URL")
+    require_extra("local", f"outdial {what}", modules=("cryptography", "flower", "tornado"))
+    if not named:
+        require_extra("local", f"outdial {what}", otherwise="name a Redis by OUTDIAL_REDIS_URL")
     # The stack passes its settings on to many processes, so they go by the environment.
     if chosen := chosen_config(config):
         os.environ["OUTDIAL_CONFIG"] = chosen

@@ -3,7 +3,6 @@
 import json
 import sys
 from datetime import UTC
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -17,11 +16,9 @@ from producers.report.spans import Span
 from producers.report.summary import Report
 from producers.times import told
 from worker.errors import InputRefused
+from worker.extras import require_extra
 
 _STDOUT = Path("-")
-_NO_MATPLOTLIB = (
-    "--html: the drawings need matplotlib; install it by `pip install 'outdial[report]'`, or give --json"
-)
 
 
 @click.command("report")
@@ -66,8 +63,8 @@ def report_command(
         raise click.UsageError("Give --html FILE for a page, --json for the numbers, or both.")
     if page_file == _STDOUT and as_json:
         raise click.UsageError("Give --html a FILE where --json writes to stdout.")
-    if page_file is not None and find_spec("matplotlib") is None:
-        raise InputRefused([_NO_MATPLOTLIB])
+    if page_file is not None:
+        require_extra("report", "--html", otherwise="give --json")
     report = gather(
         dialer.hopper,
         dialer.settings,

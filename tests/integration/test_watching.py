@@ -154,4 +154,4 @@ def test_wrong_input_to_a_report_is_one_sentence(
     assert (nowhere.exit_code, "No such file or directory; give a file that" in nowhere.stderr) == (2, True)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     without = run("report", "--html", str(tmp_path / "r.html"))
-    assert (without.exit_code, "pip install 'outdial[report]'" in without.stderr) == (2, True)
+    assert (without.exit_code, 'pip install "outdial[report]"' in without.stderr) == (2, True)

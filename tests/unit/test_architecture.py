@@ -31,6 +31,7 @@ def test_producers_know_the_contract_the_hopper_and_the_settings_only() -> None:
         "worker.settings",
         "worker.secret_reader",
         "worker.errors",
+        "worker.extras",
         "worker.webhooks",
         "worker.logs",
         "worker.metrics",

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Literal, Protocol
 
-from worker.errors import ConfigurationError
+from worker.extras import require_extra
 from worker.settings import TracingSettings
 
 Value = str | int | float | bool
@@ -93,11 +93,9 @@ def set_up(settings: TracingSettings, *, process: str) -> None:
     global _tracer  # noqa: PLW0603 - as with the log, there is one for a process
     if settings.endpoint is None:
         return
-    try:
-        from worker.tracing.otlp import OtlpTracer  # noqa: PLC0415 - takes 100 ms, for those who trace only
-    except ImportError:
-        sentence = "tracing.endpoint: needs the extra tracing; install outdial[tracing], or take the endpoint out"
-        raise ConfigurationError([sentence]) from None
+    require_extra("tracing", "tracing.endpoint", otherwise="take the setting out")
+    from worker.tracing.otlp import OtlpTracer  # noqa: PLC0415 - takes 100 ms, for those who trace only
+
     _tracer = OtlpTracer(settings, process)
 
 
