@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 VENV := .venv
 CHECKS := .venv-checks
+RELEASE := .venv-release
 BIN := $(VENV)/bin
 
 # The first Python that is new enough and can make virtual environments; PYTHON=/path/to/python chooses another.
@@ -13,7 +14,7 @@ NO_PYTHON := outdial needs Python 3.11 or newer with its venv module (on Debian:
 	name one with make PYTHON=/path/to/python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint audit format bench chaos explore fuzz compose-check image requirements clean
+.PHONY: help setup demo up test lint audit format bench chaos explore fuzz compose-check image release requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -64,14 +65,18 @@ compose-check: $(CHECKS)/.done ## Hold Dockerfile, compose file and cluster file
 image: ## Build the container image outdial:VERSION (needs docker)
 	docker build --build-arg REVISION=$$(git rev-parse HEAD) -t outdial:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
 
+release: $(RELEASE)/.done ## Build and try out the version of pyproject.toml, into dist/VERSION; tags and pushes nothing
+	@$(RELEASE)/bin/python -m ops.release
+
 requirements: ## Pin the requirement files anew (needs uv)
 	uv pip compile pyproject.toml --extra local --extra report --extra sql-results --group build $(PINNED) -o requirements/runtime.txt
 	uv pip compile pyproject.toml --extra flower --extra report --extra sql-results --extra tracing --group build $(PINNED) -o requirements/image.txt
 	uv pip compile --group pyproject.toml:checks $(PINNED) -o requirements/checks.txt
+	uv pip compile --group pyproject.toml:release --group pyproject.toml:build $(PINNED) -o requirements/release.txt
 	uv pip compile pyproject.toml --all-extras --group build --group dev $(PINNED) -o requirements/dev.txt
 
 clean: ## Remove what make made
-	rm -rf $(VENV) $(CHECKS) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(CHECKS) $(RELEASE) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
@@ -96,4 +101,11 @@ $(CHECKS)/.done: requirements/checks.txt
 	@echo "Installing pinned packages for checks"
 	@$(PYTHON) -m venv $(CHECKS)
 	@$(CHECKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checks.txt
+	@touch $@
+
+$(RELEASE)/.done: requirements/release.txt
+	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }
+	@echo "Installing pinned packages for releases"
+	@$(PYTHON) -m venv $(RELEASE)
+	@$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/release.txt
 	@touch $@

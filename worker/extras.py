@@ -31,7 +31,7 @@ def missing_extra(extra: Extra, subject: str, *, modules: tuple[str, ...] = (), 
     missing = [name for name in modules or MODULES[extra] if not _is_here(name)]
     if not missing:
         return ""
-    names = " and ".join(missing)
+    names = ", ".join(missing)
     verb = "is" if len(missing) == 1 else "are"
     choice = f", or {otherwise}" if otherwise else ""
     return f'{subject}: {names} {verb} not installed; run `pip install "outdial[{extra}]"`{choice}'

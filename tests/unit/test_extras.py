@@ -67,7 +67,7 @@ def test_the_modules_of_an_extra_come_from_its_packages() -> None:
         (
             ["simulator", "--cert-dir", "x"],
             ["tornado", "cryptography"],
-            'outdial simulator: tornado and cryptography are not installed; run `pip install "outdial[local]"`',
+            'outdial simulator: tornado, cryptography are not installed; run `pip install "outdial[local]"`',
         ),
         (
             ["up"],
