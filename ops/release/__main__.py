@@ -1,4 +1,4 @@
-"""`make release`: build the version of pyproject.toml, try it in an empty environment, leave it in dist/VERSION."""
+"""`make release`: build the version of pyproject.toml, try it in an empty environment, fill dist/VERSION."""
 
 import hashlib
 import os

@@ -1,9 +1,16 @@
-"""The step of setuptools that keeps the modules of tests and checks out of the wheel; pyproject.toml names it."""
+"""Steps of setuptools: what the wheel leaves out, and the page of a package index; pyproject.toml names them."""
+
+import re
 
 from setuptools.command.build_py import build_py
+from setuptools.command.egg_info import egg_info
 
 # Packages are chosen in pyproject.toml. These modules lie in a package that the wheel has.
 NOT_INSTALLED = frozenset({"ops.installation", "ops.redis_group", "ops.tcp_proxy", "ops.docker.rules"})
+_RELATIVE_LINK = re.compile(r"\[([^\]]+)\]\((?![a-z]+:)([^)\s]*)\)")
+_WHERE = (
+    "The files that this page names are in the source archive; `outdial files DIR` writes the most of them.\n\n"
+)
 
 
 class BuildPy(build_py):
@@ -13,3 +20,27 @@ class BuildPy(build_py):
         """Return the modules of a package as (package, module, file)."""
         found = super().find_package_modules(package, package_dir)
         return [module for module in found if f"{package}.{module[1]}" not in NOT_INSTALLED]
+
+
+class EggInfo(egg_info):
+    """Writes the metadata, with a README whose links do not need the repository."""
+
+    def finalize_options(self) -> None:
+        """Name files instead of linking to them: the project has no public address to link to."""
+        super().finalize_options()
+        metadata = self.distribution.metadata
+        if metadata.long_description:
+            metadata.long_description = long_description(metadata.long_description)
+
+
+def long_description(readme: str) -> str:
+    """Return a README in which the names of files stand where it links to them; repeating it changes nothing."""
+
+    def named(link: re.Match[str]) -> str:
+        label, file = link[1], link[2].partition("#")[0]
+        if not file:
+            return label
+        return f"`{file}`" if label.strip("`") == file else f"{label} (`{file}`)"
+
+    head, first, rest = _RELATIVE_LINK.sub(named, readme).partition("## ")
+    return f"{head}{'' if _WHERE in head else _WHERE}{first}{rest}"

@@ -1,10 +1,12 @@
 """The wheel has what an installation needs, and nothing else."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from email import message_from_bytes
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -125,6 +127,18 @@ def test_the_wheel_has_every_script_page_and_preset(wheel: ZipFile) -> None:
     }
     assert len(wanted) > 70
     assert wanted - installed(wheel) == set()
+
+
+def test_the_page_of_an_index_links_to_nothing_in_the_repository(wheel: ZipFile) -> None:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = message_from_bytes(wheel.read(name))
+    page = str(metadata.get_payload())
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert [link for link in re.findall(r"\]\(([^)\s]+)\)", page) if not re.match(r"https?:", link)] == []
+    # Every file that it names is in the repository, and so in the source archive.
+    named = re.findall(r"`((?:docs|ops)/[\w./-]+|[A-Z]+\.md)`", page)
+    assert "docs/settings.md" in named
+    assert [file for file in named if not (ROOT / file).exists()] == []
 
 
 def test_the_wheel_has_nothing_else(wheel: ZipFile) -> None:
