@@ -14,7 +14,7 @@ NO_PYTHON := outdial needs Python 3.11 or newer with its venv module (on Debian:
 	name one with make PYTHON=/path/to/python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint audit format bench chaos explore fuzz compose-check image release requirements clean
+.PHONY: help setup demo up test lint audit format bench chaos explore fuzz compose-check image release release-check requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -67,6 +67,9 @@ image: ## Build the container image outdial:VERSION (needs docker)
 
 release: $(RELEASE)/.done ## Build and try out the version of pyproject.toml, into dist/VERSION; tags and pushes nothing
 	@$(RELEASE)/bin/python -m ops.release
+
+release-check: $(RELEASE)/.done ## Build the packages of HEAD, try them in an empty environment, keep nothing
+	@$(RELEASE)/bin/python -m ops.release check
 
 requirements: ## Pin the requirement files anew (needs uv)
 	uv pip compile pyproject.toml --extra local --extra report --extra sql-results --group build $(PINNED) -o requirements/runtime.txt

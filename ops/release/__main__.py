@@ -13,18 +13,26 @@ from pathlib import Path
 from ops.release.changelog import changelog_problems
 
 ROOT = Path(__file__).parents[2]
-# The first is what the demo needs, the second what hosts and the image install.
-_REQUIREMENTS = ("runtime.txt", "image.txt")
+# What the demo needs, and what hosts and the image install; with the extras that they have packages for.
+_REQUIREMENTS = {"runtime.txt": "local,report,sql-results", "image.txt": "flower,report,sql-results,tracing"}
 
 
 class ReleaseRefusedError(Exception):
     """The release cannot be made; the message says what to change."""
 
 
-def main() -> int:
-    """Make the release; returns 2 if the checkout is not ready for it, 1 if a step failed."""
+def main(arguments: Sequence[str]) -> int:
+    """
+    Make the release; returns 2 if the checkout is not ready for it, 1 if a step failed.
+
+    Args:
+        arguments: `check` builds the packages of the commit and tries them, whatever the changelog has, and keeps
+            nothing.
+    """
     try:
         version = _version()
+        if list(arguments) == ["check"]:
+            return _check(version)
         _refuse_what_is_not_ready(version)
         with tempfile.TemporaryDirectory(prefix="outdial-release-") as folder:
             made = _make(version, Path(folder))
@@ -43,6 +51,13 @@ def main() -> int:
     return 0
 
 
+def _check(version: str) -> int:
+    with tempfile.TemporaryDirectory(prefix="outdial-release-") as folder:
+        _try_out(_build(version, Path(folder)), version, Path(folder))
+    _say(f"The wheel of outdial {version} works in an empty environment.")
+    return 0
+
+
 def _version() -> str:
     content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return str(content["project"]["version"])
@@ -58,6 +73,17 @@ def _refuse_what_is_not_ready(version: str) -> None:
 
 
 def _make(version: str, folder: Path) -> Path:
+    wheel = _build(version, folder)
+    source, made = folder / "source", folder / "made"
+    _try_out(wheel, version, folder)
+    _write_bill(wheel, source, made / f"outdial-{version}.cdx.json", folder)
+    _build_image(version, source)
+    _write_sums(made)
+    return made
+
+
+def _build(version: str, folder: Path) -> Path:
+    """Build sdist, wheel and requirement files of the commit in *folder*/made, and return the wheel."""
     source, made = folder / "source", folder / "made"
     _check_out(source)
     _say(f"Building outdial {version}")
@@ -68,11 +94,7 @@ def _make(version: str, folder: Path) -> Path:
         raise ReleaseRefusedError(f"the wheel is {wheel.name}; expected version {version}")
     for name in _REQUIREMENTS:
         shutil.copy(source / "requirements" / name, made / f"requirements-{name}")
-    _try_out(wheel, version, folder)
-    _write_bill(wheel, source, made / f"outdial-{version}.cdx.json", folder)
-    _build_image(version, source)
-    _write_sums(made)
-    return made
+    return wheel
 
 
 def _check_out(source: Path) -> None:
@@ -85,12 +107,13 @@ def _check_out(source: Path) -> None:
 def _environment(folder: Path, requirements: str, wheel: Path) -> Path:
     """Make an empty environment with pinned packages and the wheel, and return its Python."""
     environment = folder / f"environment-{Path(requirements).stem}"
-    _run([sys.executable, "-m", "venv", environment])
-    python = environment / "bin" / "python"
-    install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    _run([sys.executable, "-m", "venv", "--without-pip", environment])
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", environment, "--disable-pip-version-check"]
+    install = [*pip, "install", "--quiet", "--no-compile"]
     _run([*install, "--require-hashes", "-r", wheel.parent / f"requirements-{requirements}"])
-    _run([*install, "--no-deps", wheel])
-    return python
+    # Without an index: what the wheel requires beyond the pinned packages would be missing for others too.
+    _run([*install, "--no-index", f"{wheel}[{_REQUIREMENTS[requirements]}]"])
+    return environment / "bin" / "python"
 
 
 def _try_out(wheel: Path, version: str, folder: Path) -> None:
@@ -114,8 +137,9 @@ def _try_out(wheel: Path, version: str, folder: Path) -> None:
 def _write_bill(wheel: Path, source: Path, bill: Path, folder: Path) -> None:
     _say("Writing the bill of materials (CycloneDX)")
     python = _environment(folder, "image.txt", wheel)
-    # pip put the rest there, and is no part of outdial.
-    _run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "outdial", "setuptools", "pip"])
+    # The bill names outdial as what it is of; setuptools built it.
+    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    _run([*pip, "uninstall", "--quiet", "--yes", "outdial", "setuptools"])
     writer = Path(sys.executable).with_name("cyclonedx-py")
     options: list[str | Path] = [
         "--pyproject",
@@ -176,4 +200,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))
