@@ -55,13 +55,41 @@ def require_extras_of(settings: Settings) -> None:
     Raises:
         ConfigurationError: With a sentence for each setting whose extra is missing.
     """
+    if problems := missing_for(settings):
+        raise ConfigurationError(problems)
+
+
+def missing_for(settings: Settings, *, results: bool = True) -> list[str]:
+    """
+    Return a sentence for each setting that needs a missing package.
+
+    Args:
+        settings: Those of this process.
+        results: Whether it stores or reads results; the intake does not.
+    """
     problems = []
     if settings.tracing.endpoint is not None:
         problems.append(missing_extra("tracing", "tracing.endpoint", otherwise="take the setting out"))
-    if settings.result_backend_url.startswith("db+"):
-        problems.append(missing_extra("sql-results", "result_backend"))
-    if any(problems):
-        raise ConfigurationError([problem for problem in problems if problem])
+    if results and settings.result_backend_url.startswith("db+"):
+        url = settings.result_backend_url.removeprefix("db+")
+        problems.append(missing_extra("sql-results", "result_backend") or _without_driver(url))
+    return [problem for problem in problems if problem]
+
+
+def _without_driver(url: str) -> str:
+    """Return why SQLAlchemy cannot open a database of this kind, "" if it can; the address holds a password."""
+    from sqlalchemy.engine import make_url  # noqa: PLC0415 - takes 100 ms, for those with results in SQL only
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError  # noqa: PLC0415
+
+    try:
+        make_url(url).get_dialect().import_dbapi()
+    except ModuleNotFoundError as missing:
+        return f"result_backend: the driver {missing.name} is not installed; install it beside outdial by pip"
+    except NoSuchModuleError:
+        return "result_backend: SQLAlchemy has no such database; give db+postgresql://..., or another that it has"
+    except ArgumentError:
+        return "result_backend: is not the address of a database; give db+KIND://HOST/NAME"
+    return ""
 
 
 def _is_here(module: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import redis
 
 from worker.errors import AttemptFailed, PbxBarred, TokenRefused
+from worker.extras import missing_for
 from worker.hopper import (
     KILL_SWITCH,
     EndpointView,
@@ -65,6 +66,8 @@ def examine(settings: Settings, *, pbxs: bool = True) -> Iterator[Finding]:
     if not settings.pbx:
         yield Finding("bad", "settings", "no PBX", "add a [pbx.NAME] section")
     yield from secret_file_findings(settings.secret_files)
+    # The results are the workers' business, and so are the PBXs.
+    yield from package_findings(missing_for(settings, results=pbxs))
     yield from source_findings(settings)
     hopper = Hopper.from_settings(settings)
     try:
@@ -79,6 +82,13 @@ def examine(settings: Settings, *, pbxs: bool = True) -> Iterator[Finding]:
         except redis.RedisError as error:
             text = f"could not be tried, for Redis refused ({type(error).__name__})"
             yield Finding("bad", f"pbx {name}", text, hint_for(error) or "see what is said of redis")
+
+
+def package_findings(missing: Iterable[str]) -> Iterator[Finding]:
+    """Yield a finding for each setting that needs a missing package, from its sentence."""
+    for sentence in missing:
+        setting, _, text = sentence.partition(": ")
+        yield Finding("bad", setting, *parted(text, ""))
 
 
 def _unanswered(error: redis.RedisError, settings: Settings) -> Finding:

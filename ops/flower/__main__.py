@@ -20,6 +20,7 @@ from ops.flower.listening import MOST_WORKERS, UNSEEN_S, Listener
 from worker import logs
 from worker.app import build_app
 from worker.errors import ConfigurationError
+from worker.extras import require_extras_of
 from worker.hopper import Hopper
 from worker.secret_reader import Role
 from worker.settings import FlowerSettings, Settings
@@ -118,6 +119,7 @@ def main(config: str | None, port: int | None, operate: bool, more: tuple[str, .
     """
     try:
         settings = Settings.load(config, roles=frozenset({Role.FLOWER}))
+        require_extras_of(settings)
         database = settings.flower.database
         if database is not None and not os.access(database.parent, os.W_OK):
             raise ConfigurationError(

@@ -12,7 +12,8 @@ from ops.embedded_redis import server_program
 from producers.cli import cli
 from worker.__main__ import main as worker
 from worker.errors import ConfigurationError
-from worker.extras import MODULES, missing_extra, require_extra
+from worker.extras import MODULES, missing_extra, missing_for, require_extra
+from worker.settings import Settings
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 SETTINGS = """
@@ -104,6 +105,33 @@ def test_a_worker_names_every_setting_whose_package_is_missing(
         'run `pip install "outdial[tracing]"`, or take the setting out\n'
         'result_backend: sqlalchemy is not installed; run `pip install "outdial[sql-results]"`\n'
     )
+
+
+def test_the_doctor_reports_what_stops_a_worker(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text(f'result_backend = "db+sqlite:///x.db"\n{SETTINGS}')
+    lacking(monkeypatch, "sqlalchemy")
+    of_workers = CliRunner().invoke(worker, ["--config", str(config), "doctor"])
+    assert "BAD  result_backend: sqlalchemy is not installed  -> run `pip install" in of_workers.stdout
+    elsewhere = CliRunner().invoke(worker, ["--config", str(config), "doctor", "--no-pbxs"])
+    assert "sqlalchemy" not in elsewhere.stdout
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("mysql://u:s3cret@h/results", "the driver MySQLdb is not installed; install it beside outdial by pip"),
+        ("nosuch://u:s3cret@h/results", "SQLAlchemy has no such database; give db+postgresql://..."),
+        ("u:s3cret@h", "is not the address of a database; give db+KIND://HOST/NAME"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_one_sentence_without_secrets(address: str, sentence: str) -> None:
+    (problem,) = missing_for(Settings(redis_url="redis://h/0", result_backend=f"db+{address}"))
+    assert problem.startswith(f"result_backend: {sentence}")
+    assert "s3cret" not in problem
+
+
+def test_a_database_with_its_driver_is_taken() -> None:
+    assert missing_for(Settings(redis_url="redis://h/0", result_backend="db+sqlite:///results.sqlite")) == []
 
 
 def test_the_embedded_server_names_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
