@@ -16,7 +16,8 @@ COPY requirements/image.txt requirements/
 # Wheels only: nothing is compiled, and no package runs code of its own while it is installed.
 RUN /opt/outdial/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
         -r requirements/image.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml CHANGELOG.md LICENSE README.md SECURITY.md docker-compose.yml ./
+COPY docs docs
 COPY worker worker
 COPY producers producers
 COPY ops ops

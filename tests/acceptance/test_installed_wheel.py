@@ -147,4 +147,5 @@ def test_with_the_extra_local_the_demo_runs_from_anywhere(environment_with: Call
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 rung twice" in done.stdout
     assert local.run("outdial", "files", "files").returncode == 0
-    assert (local.elsewhere / "files").is_dir()
+    for name in ("ops/runbook.md", "docs/settings.md", "SECURITY.md", "ops/systemd/outdial-worker.service"):
+        assert (local.elsewhere / "files" / name).is_file(), name

@@ -27,7 +27,16 @@ PROGRAMS = (
     "ops.docker.probe",
 )
 # Folders that the runbook, SECURITY.md and the command `files` name; all of their files are installed.
-FOLDERS = ("ops/systemd", "ops/redis", "ops/prometheus", "ops/grafana/dashboards", "ops/grafana/provisioning")
+FOLDERS = (
+    "ops/systemd",
+    "ops/redis",
+    "ops/prometheus",
+    "ops/grafana/dashboards",
+    "ops/grafana/provisioning",
+    "ops/docker",
+    "ops/kubernetes",
+)
+DOCUMENTS = ("CHANGELOG.md", "README.md", "SECURITY.md", "docker-compose.yml")
 DATA = {
     "worker/hopper/scripts": {".lua"},
     "producers/api/static": {".css", ".html", ".js", ".svg"},
@@ -43,7 +52,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
     clean = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in OURS:
         shutil.copytree(ROOT / name, folder / name, ignore=clean)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    for name in ("pyproject.toml", *DOCUMENTS, "LICENSE", "MANIFEST.in"):
         shutil.copy(ROOT / name, folder)
     build = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
     subprocess.run([sys.executable, "-c", build], cwd=folder, check=True, capture_output=True)
@@ -112,9 +122,14 @@ def test_the_wheel_has_every_module_of_worker_and_producers(wheel: ZipFile) -> N
 
 def test_the_wheel_has_the_files_that_the_runbook_names(wheel: ZipFile) -> None:
     wanted = {
-        str(file.relative_to(ROOT)) for name in FOLDERS for file in (ROOT / name).rglob("*") if file.is_file()
+        str(file.relative_to(ROOT))
+        for name in FOLDERS
+        for file in (ROOT / name).rglob("*")
+        if file.is_file() and file.suffix not in (".py", ".pyc") and "secrets" not in file.parts
     }
     wanted |= {"ops/runbook.md", "ops/sample_leads.csv"}
+    documents = [*ROOT.glob("docs/**/*.md"), *(ROOT / name for name in DOCUMENTS)]
+    wanted |= {f"ops/checkout/{file.relative_to(ROOT)}" for file in documents}
     assert wanted - installed(wheel) == set()
 
 
@@ -142,6 +157,6 @@ def test_the_page_of_an_index_links_to_nothing_in_the_repository(wheel: ZipFile)
 
 
 def test_the_wheel_has_nothing_else(wheel: ZipFile) -> None:
-    known = (*FOLDERS, *DATA, "ops/runbook.md", "ops/sample_leads.csv")
+    known = (*FOLDERS, *DATA, "ops/runbook.md", "ops/sample_leads.csv", "ops/checkout/")
     assert {name for name in installed(wheel) if not name.endswith(".py") and not name.startswith(known)} == set()
     assert [name for name in wheel.namelist() if name.startswith(("tests", "docs"))] == []
