@@ -14,7 +14,7 @@ NO_PYTHON := outdial needs Python 3.11 or newer with its venv module (on Debian:
 	name one with make PYTHON=/path/to/python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint audit format bench chaos explore fuzz compose-check image release release-check requirements clean
+.PHONY: help setup demo up test lint audit format bench chaos explore fuzz compose-check image release release-prepare release-check requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -67,6 +67,10 @@ image: ## Build the container image outdial:VERSION (needs docker)
 
 release: $(RELEASE)/.done ## Build and try out the version of pyproject.toml, into dist/VERSION; tags and pushes nothing
 	@$(RELEASE)/bin/python -m ops.release
+
+release-prepare: $(RELEASE)/.done ## Write VERSION=1.2.0 where it belongs, and its section of the changelog
+	@test -n "$(VERSION)" || { echo "Give the version: make release-prepare VERSION=1.2.0" >&2; exit 2; }
+	@$(RELEASE)/bin/python -m ops.release prepare "$(VERSION)"
 
 release-check: $(RELEASE)/.done ## Build the packages of HEAD, try them in an empty environment, keep nothing
 	@$(RELEASE)/bin/python -m ops.release check

@@ -6,19 +6,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from ops.release.changelog import changelog_problems
+from ops.release.changelog import changelog_problems, with_section
+from ops.release.refusal import ReleaseRefusedError
+from ops.release.versions import version_of, version_problems, write_version
 
 ROOT = Path(__file__).parents[2]
 # What the demo needs, and what hosts and the image install; with the extras that they have packages for.
 _REQUIREMENTS = {"runtime.txt": "local,report,sql-results", "image.txt": "flower,report,sql-results,tracing"}
-
-
-class ReleaseRefusedError(Exception):
-    """The release cannot be made; the message says what to change."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,10 +25,12 @@ def main(arguments: Sequence[str]) -> int:
 
     Args:
         arguments: `check` builds the packages of the commit and tries them, whatever the changelog has, and keeps
-            nothing.
+            nothing; `prepare VERSION` writes the version and its section of the changelog.
     """
     try:
-        version = _version()
+        if arguments and arguments[0] == "prepare":
+            return _prepare(*arguments[1:])
+        version = version_of(ROOT)
         if list(arguments) == ["check"]:
             return _check(version)
         _refuse_what_is_not_ready(version)
@@ -58,13 +58,19 @@ def _check(version: str) -> int:
     return 0
 
 
-def _version() -> str:
-    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return str(content["project"]["version"])
+def _prepare(version: str) -> int:
+    """Write the version, and its section of the changelog; nothing is written if either is refused."""
+    file = ROOT / "CHANGELOG.md"
+    changelog = with_section(file.read_text(encoding="utf-8"), version, datetime.now(UTC).date())
+    write_version(ROOT, version)
+    file.write_text(changelog, encoding="utf-8")
+    _say(f"This is {version} now. Read CHANGELOG.md, commit, and run `make release`.")
+    return 0
 
 
 def _refuse_what_is_not_ready(version: str) -> None:
     problems = changelog_problems((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version)
+    problems += version_problems(ROOT)
     # The release is made of the commit, so what is not in it would be missing.
     if _output(["git", "status", "--porcelain"]):
         problems.append("the checkout has changes that are not committed; commit or remove them (`git status`)")

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, date, datetime
 
+from ops.release.refusal import ReleaseRefusedError
+
 _HEADING = re.compile(r"^## \[(?P<name>[^\]]+)\](?: - (?P<day>\S+))?\s*$", re.MULTILINE)
 
 
@@ -15,7 +17,7 @@ def changelog_problems(text: str, version: str) -> list[str]:
     sections = _sections(text)
     if version not in sections:
         today = datetime.now(UTC).date()
-        advice = f"rename [Unreleased] to `## [{version}] - {today}`, and put an empty [Unreleased] above it"
+        advice = f"`make release-prepare VERSION={version}` makes `## [{version}] - {today}` of [Unreleased]"
         return [f"CHANGELOG.md has no section for {version}; {advice}"]
     day, contents = sections[version]
     problems = []
@@ -27,6 +29,21 @@ def changelog_problems(text: str, version: str) -> list[str]:
     if sections.get("Unreleased", ("", ""))[1]:
         problems.append(f"CHANGELOG.md: [Unreleased] has entries; move them to {version}, or raise the version")
     return problems
+
+
+def with_section(text: str, version: str, today: date) -> str:
+    """
+    Return the changelog with what is unreleased in a section of *version*, dated *today*.
+
+    Raises:
+        ReleaseRefusedError: If nothing is unreleased, or the version has a section already.
+    """
+    sections = _sections(text)
+    if version in sections:
+        raise ReleaseRefusedError(f"CHANGELOG.md: there is a section {version} already; give a later version")
+    if not sections.get("Unreleased", ("", ""))[1]:
+        raise ReleaseRefusedError("CHANGELOG.md: [Unreleased] is empty; write what an operator would notice")
+    return text.replace("## [Unreleased]", f"## [Unreleased]\n\n## [{version}] - {today}", 1)
 
 
 def _sections(text: str) -> dict[str, tuple[str, str]]:
