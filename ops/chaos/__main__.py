@@ -17,6 +17,8 @@ from ops.chaos.table import table_of
 from worker.errors import DialerError
 from worker.jobs import JobState
 
+_HEAL_S = 75.0
+
 
 @click.command(name="chaos")
 @click.option("--seconds", type=click.FloatRange(min=10), default=300, show_default=True, help="Of faults.")
@@ -31,7 +33,8 @@ from worker.jobs import JobState
 def command(*, seconds: float, jobs: int, seed: int | None, faults_per_minute: float, keep: Path | None) -> None:
     """Let parts die under load and see that nothing is lost and nothing rings twice; exit code 1 if it was."""
     chosen = random.randrange(1_000_000) if seed is None else seed
-    options = Options(chosen, seconds, jobs, faults_per_minute)
+    # Jobs of busy extensions queue up over a long run, and take their time to end.
+    options = Options(chosen, seconds, jobs, faults_per_minute, heal_s=max(_HEAL_S, seconds / 4))
     to_stderr(f"seed {chosen}")
     with ExitStack() as stack:
         folder = keep or Path(tempfile.mkdtemp(prefix="outdial-chaos-"))
