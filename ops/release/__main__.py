@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     try:
         if arguments and arguments[0] == "prepare":
-            return _prepare(*arguments[1:])
+            return _prepare(" ".join(arguments[1:]))
         version = version_of(ROOT)
         if list(arguments) == ["check"]:
             return _check(version)
