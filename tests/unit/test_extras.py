@@ -26,6 +26,12 @@ password = "s3cret"
 """
 
 
+@pytest.fixture(autouse=True)
+def unchanged_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in this process, and its logs must stay as other tests need them."""
+    monkeypatch.setattr("worker.logs.set_up", lambda *_args, **_options: None)
+
+
 def run(*args: str) -> Result:
     return CliRunner().invoke(cli, args)
 
