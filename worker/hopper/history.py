@@ -87,18 +87,8 @@ class History(Looking):
         was spoiled, are left out. No more than a page is held at any time. *entry* names one entry of the metadata
         that each brings.
         """
-        after, seen = since, set[str]()
-        last = "+inf" if until == math.inf else f"({until!r}"
-        while True:
-            found = self._client.zrange(
-                self.keys.ended, after, last, byscore=True, withscores=True, offset=0, num=page + len(seen)
-            )
-            fresh = [job_id for job_id, _ in found if job_id not in seen]
-            if not fresh:
-                return
-            yield from self._ended_jobs(fresh, entry)
-            after = found[-1][1]
-            seen = {job_id for job_id, score in found if score == after}
+        for job_ids in self._ended_ids(since, until, page):
+            yield from self._ended_jobs(job_ids, entry)
 
     def last_ended(self, since: float, *, most: int) -> tuple[list[EndedJob], bool]:
         """

@@ -80,19 +80,23 @@ class Looking:
 
         Jobs that end meanwhile come too. Jobs whose record has expired are left out.
         """
+        for job_ids in self._ended_ids(since, until, page):
+            yield from self.results(job_ids)
+
+    def _ended_ids(self, since: float, until: float, page: int) -> Iterator[list[str]]:
+        """Yield the ids of the jobs that ended from *since* until before *until*, oldest first, page by page."""
         after, seen = since, set[str]()
         end = "+inf" if until == math.inf else f"({until!r}"
         while True:
             found = self._client.zrange(
                 self.keys.ended, after, end, byscore=True, withscores=True, offset=0, num=page + len(seen)
             )
-            fresh = [(job_id, score) for job_id, score in found if job_id not in seen]
+            fresh = [job_id for job_id, _ in found if job_id not in seen]
             if not fresh:
                 return
-            yield from self.results([job_id for job_id, _ in fresh])
-            last = fresh[-1][1]
-            seen = {job_id for job_id, score in found if score == last}
-            after = last
+            yield fresh
+            after = found[-1][1]
+            seen = {job_id for job_id, score in found if score == after}
 
     def ended_last(self, most: int, *, since: float = 0.0) -> list[str]:
         """Return the jobs that ended last, the last first, of those that ended after *since* (unix seconds)."""
