@@ -1,20 +1,17 @@
 """Sentences about which process has which settings; none where all have the same."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from worker.hopper import SettingsReport
+from worker.hopper import SettingsReport, by_version
 
 _MOST_NAMED = 5
 
 
 def spread(reports: Sequence[SettingsReport]) -> Iterator[str]:
     """Yield a sentence for each version if there are several, and for each limit that is not the one in force."""
-    by_version: dict[str, list[str]] = defaultdict(list)
-    for report in reports:
-        by_version[report.version].append(report.process)
-    if len(by_version) > 1:
-        for version, names in sorted(by_version.items(), key=lambda item: len(item[1])):
+    versions = by_version(reports)
+    if len(versions) > 1:
+        for version, names in sorted(versions.items(), key=lambda item: len(item[1])):
             yield f"Settings {version}: {_some(names)}."
     for report in reports:
         for sentence in report.differs:

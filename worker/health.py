@@ -18,6 +18,7 @@ from worker.hopper import (
     SettingsReport,
     Token,
     Unknowns,
+    by_version,
     server_view,
 )
 from worker.masking import safe
@@ -177,9 +178,7 @@ def settings_findings(reports: Sequence[SettingsReport], here: str) -> Iterator[
             yield Finding("warning", "settings", text, "restart it")
         for sentence in report.differs:
             yield Finding("warning", "settings", f"{report.process}: {sentence}", advice)
-    versions: dict[str, list[str]] = {}
-    for report in reports:
-        versions.setdefault(report.version, []).append(report.process)
+    versions = by_version(reports)
     if len(versions) == 1 and here in versions:
         yield Finding("ok", "settings", f"version {here} in all {len(reports)} processes")
     elif versions:

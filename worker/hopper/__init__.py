@@ -38,7 +38,7 @@ from worker.hopper.orders import Answer, Once, Order
 from worker.hopper.overview import Overview, PbxGlance
 from worker.hopper.pbxs import LIMITS
 from worker.hopper.redials import Redial, Redialed
-from worker.hopper.reports import SettingsReport
+from worker.hopper.reports import SettingsReport, by_version
 from worker.hopper.server import ServerView, server_view
 from worker.hopper.unknowns import Unknowns
 
@@ -93,6 +93,7 @@ __all__ = [
     "Token",
     "Unknowns",
     "Wait",
+    "by_version",
     "connect",
     "pause_of",
     "server_view",

@@ -1,6 +1,7 @@
 """Which settings each process has, and the request that all read theirs again."""
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
@@ -30,6 +31,14 @@ class SettingsReport:
     refused: str = ""
     needs_restart: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
+
+
+def by_version(reports: Iterable[SettingsReport]) -> dict[str, list[str]]:
+    """Return the names of the processes that have each version of the settings."""
+    names: dict[str, list[str]] = {}
+    for report in reports:
+        names.setdefault(report.version, []).append(report.process)
+    return names
 
 
 class Reports(Looking):
