@@ -7,12 +7,12 @@ import click
 
 from producers.actor import LONGEST_NAME
 from producers.masking import masked
+from worker import jobs
 from worker.hopper import LONGEST_REASON
 
 _LONGEST_CALLID = 64
 # As in `DialJob.metadata`.
 _LONGEST_ENTRY_NAME = 64
-_EXTID = re.compile(r"[0-9]{1,10}")
 
 
 class SecondsValue(click.ParamType[float]):
@@ -99,7 +99,7 @@ class ExtidValue(click.ParamType[str]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the extension."""
         text = str(value)
-        if not _EXTID.fullmatch(text):
+        if not re.fullmatch(jobs.EXTID, text):
             self.fail(f"{text!r} is invalid; expected 1 to 10 digits", param, ctx)
         return text
 
