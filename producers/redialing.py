@@ -15,7 +15,7 @@ from worker.errors import InputRefused
 from worker.hopper import Hopper, Redial, Redialed
 from worker.jobs import JobState
 
-# The states that a redial is about where a person names none.
+# Jobs that have certainly not rung, and that no person or rule has ended.
 UNPLACED = (JobState.FAILED, JobState.EXPIRED)
 LONGEST_REASON = 200
 _SENTENCES = {
@@ -109,6 +109,11 @@ class Redialing:
     why: str = ""
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
+    @property
+    def default_states(self) -> tuple[JobState, ...]:
+        """The states that a filter is about where a person names none."""
+        return (*UNPLACED, JobState.UNKNOWN) if self.even_if_rung else UNPLACED
+
     def plans(self, job_ids: Iterable[str]) -> Iterator[Plan]:
         """
         Yield what would become of each job, in order; changes nothing.
@@ -169,8 +174,8 @@ class Redialing:
             "damaged": state is None or record.get("errno") == "damaged",
             "not_ended": state is not None and not state.is_final,
             "placed": state is JobState.PLACED,
-            "no_number": not _has_number(record),
             "may_have_rung": state is JobState.UNKNOWN and not self.even_if_rung,
+            "no_number": not _has_number(record),
         }
         return next((word for word, is_so in obstacles.items() if is_so), None)
 

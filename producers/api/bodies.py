@@ -1,9 +1,9 @@
 """Reading what a request brings: so much at most, in so much time at most, and only what it says it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from email.message import Message
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -14,6 +14,16 @@ from producers.sources.json_object import NotJson, json_object
 from worker.fields import sentences_of
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Sentences(Protocol):
+    """Finds what is wrong with the fields of a body, as `worker.fields.sentences_of` does."""
+
+    def __call__(
+        self, refused: ValidationError, known: Collection[str], *, what: str, right: Mapping[str, str]
+    ) -> list[str]:
+        """Return one sentence for each wrong field."""
+
 
 # A body that comes slower than this is not worth a place; a batch has more time the more of it has come.
 WITHIN_S = 10.0
@@ -98,7 +108,14 @@ async def read_json_if_any(request: Request, *, most: int) -> dict[str, Any]:
     return await read_json(request, most=most)
 
 
-def read_as(model: type[Model], body: dict[str, Any], *, what: str, right: Mapping[str, str]) -> Model:
+def read_as(
+    model: type[Model],
+    body: dict[str, Any],
+    *,
+    what: str,
+    right: Mapping[str, str],
+    sentences: Sentences = sentences_of,
+) -> Model:
     """
     Return a body as a model.
 
@@ -107,6 +124,7 @@ def read_as(model: type[Model], body: dict[str, Any], *, what: str, right: Mappi
         body: As read.
         what: What it is, for sentences, with its article.
         right: What would be right, by the field's name.
+        sentences: Returns one for each wrong field.
 
     Raises:
         Problem: 422, with a sentence for each wrong field.
@@ -114,8 +132,8 @@ def read_as(model: type[Model], body: dict[str, Any], *, what: str, right: Mappi
     try:
         return model.model_validate(body)
     except ValidationError as wrong:
-        sentences = sentences_of(wrong, model.model_fields, what=what, right=right)
-        raise of_fields(422, [masked(sentence) for sentence in sentences]) from None
+        found = sentences(wrong, model.model_fields, what=what, right=right)
+        raise of_fields(422, [masked(sentence) for sentence in found]) from None
 
 
 def expect(request: Request, *media_types: str) -> str:

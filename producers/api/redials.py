@@ -1,22 +1,21 @@
 """Routes that bring ended jobs back: one by its id, or those that match a filter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from producers.api.access import Caller
-from producers.api.bodies import read_json
+from producers.api.bodies import Model, read_as, read_json
 from producers.api.description import REDIAL_BODY, REDIALS_BODY, problems
 from producers.api.intake import Intake
 from producers.api.jobs import PATH, JobId, Operator, foreign, known_job, unix_s
 from producers.api.models import RedialAnswer, RedialOne, RedialSelected
 from producers.api.problems import Problem, of_fields
-from producers.masking import masked
-from producers.redialing import UNPLACED, Plan, RedialCount, Redialing
+from producers.redialing import Plan, RedialCount, Redialing
 from worker.errors import InputRefused
 from worker.hopper import JobFilter
 from worker.jobs import DialResult, JobState
@@ -42,16 +41,6 @@ _EXPECTED = {
     "dry_run": "true or false",
     "count": f"a number from 0 to {MOST_JOBS}",
 }
-
-
-class _How(Protocol):
-    pbx: str | None
-    even_if_rung: bool
-    expires_in_s: float | None
-    reason: str
-
-
-Asked = TypeVar("Asked", bound=BaseModel)
 
 
 class RedialRoutes:
@@ -92,7 +81,7 @@ class RedialRoutes:
         have rung.
         """
         known = await known_job(self._intake, job_id, caller)
-        asked = _asked(RedialOne, await self._body(request))
+        asked = await self._asked(RedialOne, request)
         redialing = self._redialing(asked, caller)
         [plan] = await self._intake.ask(lambda: list(redialing.carry_out(redialing.plans([known.job_id]))))
         if plan.problem:
@@ -107,10 +96,10 @@ class RedialRoutes:
         expired jobs. Send `dry_run` first, and then its `count`: where another number of jobs would come back by
         then, nothing is done.
         """
-        asked = _asked(RedialSelected, await self._body(request))
-        wanted = _filter(asked, caller)
+        asked = await self._asked(RedialSelected, request)
+        _refuse_foreign(asked, caller)
         redialing = self._redialing(asked, caller)
-        plans = await self._intake.work(self._plans, redialing, wanted)
+        plans = await self._intake.work(self._plans, redialing, _filter(asked, redialing, caller))
         counted = RedialCount.of(plans)
         if asked.dry_run:
             return _answer(counted, is_done=False)
@@ -123,10 +112,11 @@ class RedialRoutes:
         done = await self._intake.work(lambda: list(redialing.carry_out(plans)))
         return _answer(RedialCount.of(done), is_done=True)
 
-    async def _body(self, request: Request) -> dict[str, Any]:
-        return await read_json(request, most=self._intake.settings.max_body_bytes)
+    async def _asked(self, model: type[Model], request: Request) -> Model:
+        body = await read_json(request, most=self._intake.settings.max_body_bytes)
+        return read_as(model, body, what="a redial", right=_EXPECTED, sentences=_of_whole_fields)
 
-    def _redialing(self, how: _How, caller: Caller) -> Redialing:
+    def _redialing(self, how: RedialOne, caller: Caller) -> Redialing:
         dialer = self._intake.dialer
         if how.pbx is not None and not caller.may_use(dialer.pbx_for(how.pbx)):
             raise foreign(how.pbx)
@@ -148,19 +138,16 @@ class RedialRoutes:
         return list(redialing.plans(ids))
 
 
-def _filter(asked: RedialSelected, caller: Caller) -> JobFilter:
-    """
-    Return what is meant, of the PBXs that the caller may use.
-
-    Raises:
-        Problem: If a PBX is not the caller's.
-    """
+def _refuse_foreign(asked: RedialSelected, caller: Caller) -> None:
     for pbx in asked.from_pbx:
         if not caller.may_use(pbx):
             raise foreign(pbx, pointer="/from_pbx")
-    states = (*UNPLACED, JobState.UNKNOWN) if asked.even_if_rung else UNPLACED
+
+
+def _filter(asked: RedialSelected, redialing: Redialing, caller: Caller) -> JobFilter:
+    """Return what is meant, of the PBXs that the caller may use."""
     return JobFilter(
-        states=tuple(map(JobState, asked.state)) or states,
+        states=tuple(map(JobState, asked.state)) or redialing.default_states,
         pbxs=tuple(asked.from_pbx) or caller.pbxs,
         origins=tuple(asked.origin),
         extids=tuple(asked.extid),
@@ -185,22 +172,15 @@ def _answer(counted: RedialCount, *, is_done: bool) -> Response:
     return JSONResponse(body)
 
 
-def _asked(model: type[Asked], body: dict[str, Any]) -> Asked:
-    try:
-        return model.model_validate(body)
-    except ValidationError as wrong:
-        raise of_fields(
-            422, [masked(sentence) for sentence in _sentences(wrong, list(model.model_fields))]
-        ) from None
-
-
-def _sentences(wrong: ValidationError, known: Sequence[str]) -> list[str]:
+def _of_whole_fields(
+    refused: ValidationError, known: Collection[str], *, what: str, right: Mapping[str, str]
+) -> list[str]:
     """Return one sentence for each wrong field; of a list or an object, for the field as a whole."""
     sentences = {}
-    for problem in wrong.errors(include_url=False, include_context=False, include_input=False):
+    for problem in refused.errors(include_url=False, include_context=False, include_input=False):
         field = str(problem["loc"][0])
         if problem["type"] == "extra_forbidden":
-            sentences[field] = f"{field}: is not a field of a redial; expected {', '.join(known)}"
+            sentences[field] = f"{field}: is not a field of {what}; expected {', '.join(known)}"
         else:
-            sentences[field] = f"{field}: is invalid; expected {_EXPECTED[field]}"
+            sentences[field] = f"{field}: is invalid; expected {right[field]}"
     return list(sentences.values())

@@ -14,7 +14,7 @@ from producers.commands.door import with_author, with_dialer
 from producers.commands.filters import Chosen, filter_options
 from producers.commands.values import SECONDS
 from producers.enqueue import LONGEST_LIFE_S, Dialer
-from producers.redialing import UNPLACED, Plan, RedialCount, Redialing
+from producers.redialing import Plan, RedialCount, Redialing
 from worker.errors import InputRefused
 from worker.jobs import JobState
 
@@ -90,8 +90,8 @@ def redial_command(
 
     Exits with 1 if a job among the IDs stays as it is, and with 2 if there is no such job.
     """
-    states = (*UNPLACED, JobState.UNKNOWN) if redialing.even_if_rung else UNPLACED
-    plans = list(redialing.plans(selected(redialing.dialer, job_ids, chosen, states)))
+    ids = selected(redialing.dialer, job_ids, chosen, redialing.default_states)
+    plans = list(redialing.plans(ids))
     counted = RedialCount.of(plans)
     is_each_named = bool(job_ids) and not chosen
     if as_json and consent.dry_run:
