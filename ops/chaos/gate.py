@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Gate:
-    """Lets any number through, or nobody; closing it waits for those inside."""
+    """Lets any number of threads through while it is open; closing it waits for those inside."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

@@ -50,7 +50,7 @@ def command(*, states: int, names: tuple[str, ...]) -> None:
 
 
 def line_of(plan: Plan, found: Found) -> str:
-    """Return what an exploration came to as one line."""
+    """Return the result of an exploration as one line."""
     rate = found.states / max(found.seconds, 0.001)
     how = "all of them" if found.is_whole else "a cut"
     return (

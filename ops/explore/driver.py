@@ -78,13 +78,13 @@ class Driver:
         self._connection.send_command("EVALSHA", self._sha, 0, f"[{','.join(batch)}]")
 
     def answers(self) -> list[list[list[Any]]]:
-        """Return what the last batch came to: per state and call: did it work, the reply, the keys."""
+        """Return the results of the last batch, for each state and call: did it work, the reply, the keys."""
         return list(self._connection.read_response())
 
     def run(
         self, items: Sequence[str], calls: Sequence[tuple[str, Sequence[str], Sequence[str]]]
     ) -> list[list[Any]]:
-        """Run the calls from one state, and return what each came to."""
+        """Run the calls from one state, and return the result of each."""
         self.send([f"[[{','.join(items)}],{json.dumps(calls)}]"])
         return self.answers()[0]
 

@@ -39,7 +39,7 @@ class Violation:
 @dataclass(slots=True)
 class Found:
     """
-    What an exploration came to.
+    The result of an exploration.
 
     Attributes:
         states: Different states visited.
@@ -59,7 +59,7 @@ class Found:
 
 
 class _Outcome(NamedTuple):
-    """What one step came to on one state of the server."""
+    """The result of one step on one state of the server."""
 
     worked: str
     reply: Any

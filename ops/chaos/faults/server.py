@@ -91,7 +91,7 @@ def _empty(folder: Path) -> None:
 
 def let_evict(site: Site, part: str, dice: random.Random) -> Struck:  # noqa: ARG001
     """
-    Somebody sets an eviction policy under which the server may throw jobs away, and sets it back.
+    An operator sets an eviction policy under which the server may throw jobs away, and sets it back.
 
     Workers that run hold their calls. A crew that was to start meanwhile has refused, and the operator starts it.
     """
